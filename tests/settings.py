@@ -1,0 +1,32 @@
+"""The server's settings as the tests see them: a temporary GATEBOOK_VAR and a PostgreSQL server below it.
+
+The environment is set here and not in a fixture, so that programs the tests start see the same.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from config.postgres import database_url
+
+if "GATEBOOK_TEST_VAR" not in os.environ:
+    _directory = tempfile.mkdtemp(prefix="gatebook-test-", dir="/tmp")  # short: it holds a socket
+    atexit.register(shutil.rmtree, _directory, ignore_errors=True)
+    os.environ |= {
+        "GATEBOOK_TEST_VAR": _directory,
+        "GATEBOOK_VAR": _directory,
+        "DATABASE_URL": database_url(Path(_directory)),
+        "SECRET_KEY": "for tests " * 5,
+        "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
+        "HTTPS": "False",
+    }
+    for _name in ("DEBUG", "PORT", "REDIS_URL", "ROOT_SITE", "TRUSTED_PROXIES"):
+        os.environ.pop(_name, None)
+
+from config.settings import *  # noqa: F403
+from config.settings import STORAGES
+
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
