@@ -1,0 +1,194 @@
+"""Secrets in paths, query strings and messages: what is hidden before anything touches a disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from urllib.parse import quote, unquote, unquote_plus
+
+HIDDEN = "[redacted]"
+
+SECRET_NAMES = frozenset(
+    {
+        "access_key",
+        "api_key",
+        "apikey",
+        "assertion",
+        "auth",
+        "authorization",
+        "awsaccesskeyid",
+        "code",
+        "code_verifier",
+        "cookie",
+        "csrfmiddlewaretoken",
+        "csrftoken",
+        "hash_key",
+        "hmac",
+        "id_token_hint",
+        "jsessionid",
+        "jwt",
+        "key",
+        "magic",
+        "nonce",
+        "oauth_verifier",
+        "otp",
+        "pass",
+        "passcode",
+        "passphrase",
+        "passwd",
+        "phpsessid",
+        "pin",
+        "private_key",
+        "pwd",
+        "refresh",
+        "samlart",
+        "samlrequest",
+        "samlresponse",
+        "sess",
+        "session",
+        "session_id",
+        "session_key",
+        "sessionid",
+        "sid",
+        "sig",
+        "sso",
+        "ticket",
+        "x_amz_credential",
+        "x_filesapi_auth",
+        "x_filesapi_key",
+    }
+)
+"""Parameter names that are secret as they are; `-` counts as `_`, case does not count."""
+
+SECRET_PARTS = ("apikey", "api_key", "credential", "passwd", "password", "secret", "signature", "token")
+"""A parameter name that contains one of these is secret, such as `X-Amz-Signature` or `new_password1`."""
+
+_JWT = r"(?:(?<![\w-])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*"
+_ISSUED_KEY = (
+    r"(?:(?:sk|pk|rk)_(?:live|test)_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|npm_|pypi-|SG\.|shpat_|dop_v1_)[\w.-]{10,}"
+    r"|AIza[\w-]{30,}"
+)
+_RESET_LINK = r"(?<![\w-])[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's password reset links
+_VALUE_SHAPE = re.compile(rf"{_JWT}|\b(?:{_ISSUED_KEY})|{_RESET_LINK}")
+
+_PARAMETER_SIGNS = re.compile(r"[?=#]|%3[dDfF]|%253", re.ASCII)
+_SECRET_FOLDER = re.compile(
+    r"(/(?:(?:access|refresh|auth|invite|share|bearer)[_-]?)?"
+    r"(tokens?|secrets?|passwords?|sessions?|resets?|invit(?:e|es|ation|ations)|activat(?:e|ion)|confirm|verify|magic"
+    r"|(?:api[_-]?)?keys?)/)([^/?#;&]+)",
+    re.IGNORECASE,
+)
+_KEY_LIKE = re.compile(r"(?=[^/]*[0-9])[\w.~%:+-]{16,}$|[A-Za-z0-9_-]{32,}$", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.IGNORECASE)
+_PASSWORD_IN_ADDRESS = re.compile(r"(?<=://)([^\s/?#@:]*):([^\s/?#@]+)@")
+_SEPARATOR = re.compile(r"([&;?#])")
+_RESPONSE_CODES = re.compile(r"(?:[<>]=?)?\d{1,3}(?:(?:\.\.|,)\d{1,3})*\*?$")
+
+_TEXT_NAME = (
+    r"[\w-]*(?:password|passwd|passphrase|secret|token|signature|credential|api[_-]?key|apikey|access[_-]key|private[_-]key"
+    r"|session[_-]?id)\w*|pwd|sig|jwt|otp|authorization|(?:set-)?cookie"
+)
+_PAIR = (
+    r"(?<![\w-])((?:NAME)[\"']?\s*[=:]\s*)(?:(?:bearer|basic|token)\s+)?"
+    r"(\"[^\"]*\"?|'[^']*'?|\[redacted\]|[^\s,;&\"'<>)\]}]+)"
+)
+_TEXT_PAIR = re.compile(_PAIR.replace("NAME", _TEXT_NAME), re.IGNORECASE)
+_TEXT_SCHEME = re.compile(r"\b(Bearer|Basic)\s+(?=[\w.~+/-]*[\d=/+_.-])[\w.~+/-]{12,}=*", re.IGNORECASE)
+
+_MAX_NESTING = 3
+
+
+class Redactor:
+    """Hides the values of secret-looking names; `extra_names` adds to the built-in ones."""
+
+    def __init__(self, extra_names: Sequence[str] = ()) -> None:
+        self._names = SECRET_NAMES | {_plain_name(name) for name in extra_names}
+        self._is_secret = lru_cache(maxsize=2048)(self._decide)
+        extra = "|".join(map(re.escape, extra_names))
+        self._extra_pair = re.compile(_PAIR.replace("NAME", extra), re.IGNORECASE) if extra else None
+
+    def path(self, text: str) -> str:
+        """Return a path with its query string, or a whole address, without its secrets."""
+        return self._path(text, 0)
+
+    def text(self, text: str) -> str:
+        """Return free text, such as an error message or a header's value, without its secrets."""
+        text = _VALUE_SHAPE.sub(HIDDEN, text)
+        if "://" in text:
+            text = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
+        if "=" in text or ":" in text:
+            text = _TEXT_PAIR.sub(rf"\1{HIDDEN}", text)
+            if self._extra_pair is not None:
+                text = self._extra_pair.sub(rf"\1{HIDDEN}", text)
+        return _TEXT_SCHEME.sub(rf"\1 {HIDDEN}", text)
+
+    def _path(self, text: str, depth: int) -> str:
+        if "@" in text:
+            text = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
+        if _PARAMETER_SIGNS.search(text):
+            text = "".join(self._piece(piece, depth) for piece in _SEPARATOR.split(text))
+        text = _VALUE_SHAPE.sub(HIDDEN, text)
+        return _SECRET_FOLDER.sub(_without_key, text)
+
+    def _piece(self, piece: str, depth: int) -> str:
+        """Hide in one `name=value`, path or separator."""
+        name, equals, value = piece.partition("=")
+        if not equals:
+            # An encoded "=" (or "?") hides a pair from us, not from the server that reads it.
+            return self._nested(piece, depth) if "%3" in piece or "%253" in piece else piece
+        if value and self._is_secret(name.rpartition("/")[2]) and not _is_search_for_codes(name, value):
+            return f"{name}={HIDDEN}"
+        return f"{name}={self._nested(value, depth)}" if "%" in value or "=" in value else piece
+
+    def _nested(self, value: str, depth: int) -> str:
+        """Hide in a value that holds an address or parameters of its own, plain or encoded."""
+        if depth >= _MAX_NESTING:
+            return HIDDEN if "%25" in value else value
+        plain = unquote(value)
+        if "=" not in plain and not _VALUE_SHAPE.search(plain) and "%" not in plain:
+            return value
+        hidden = self._path(plain, depth + 1)
+        if hidden == plain:
+            return value
+        return hidden if plain == value else quote(hidden, safe="/[]:,")
+
+    def _decide(self, name: str) -> bool:
+        name = _plain_name(name)
+        return name in self._names or any(part in name for part in SECRET_PARTS)
+
+
+def _plain_name(name: str) -> str:
+    for _ in range(_MAX_NESTING):
+        if "%" not in name and "+" not in name:
+            break
+        name = unquote_plus(name)
+    name = name.strip().lower().replace("-", "_").replace(" ", "_")
+    # user[password], user.password, password[], password[0]: the last word that is one.
+    words = [word for word in re.split(r"[\[\].]+", name) if word and not word.isdigit()]
+    return words[-1] if words else name
+
+
+def _is_search_for_codes(name: str, value: str) -> bool:
+    """`code=400..499` asks for response codes; an authorisation code looks different."""
+    return name.lower() == "code" and _RESPONSE_CODES.match(unquote(value)) is not None
+
+
+def _without_key(match: re.Match[str]) -> str:
+    folder, kind, segment = match.groups()
+    if not _KEY_LIKE.match(segment) or (kind.lower().endswith(("key", "keys", "sessions")) and _UUID.match(segment)):
+        return match[0]
+    return f"{folder}{HIDDEN}"
+
+
+_builtin = Redactor()
+
+
+def redact(path_with_query: str, redactor: Redactor = _builtin) -> str:
+    """Return a path with its query string without its secrets; every door calls this before storing."""
+    return redactor.path(path_with_query)
+
+
+def redact_text(text: str, redactor: Redactor = _builtin) -> str:
+    """Return free text without its secrets."""
+    return redactor.text(text)
