@@ -1,0 +1,219 @@
+"""The host project's settings.GATEBOOK: read once, completed with defaults and checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+from gatebook import interfaces
+from gatebook.redact import Redactor
+
+if TYPE_CHECKING:
+    from gatebook.identity import ApiKey, Person
+    from gatebook.sinks import Sink
+
+UNIX_SOCKET = "unix"
+"""In TRUSTED_PROXIES: a proxy that connects over a unix socket and so has no address."""
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
+_INTERFACE = re.compile(r"[a-z0-9_.-]{1,64}")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Conf:
+    """What capture needs to know, ready to use. The names are those of the GATEBOOK keys."""
+
+    spool: Path
+    make_sink: Callable[[], Sink]
+    ship: bool
+    site: Callable[[HttpRequest], str | None]
+    user: Callable[[HttpRequest], Person | None]
+    impersonator: Callable[[HttpRequest], Person | None]
+    api_key: Callable[[HttpRequest], ApiKey | None] | None
+    trusts: Callable[[str], bool]
+    request_id_header: str
+    request_id_meta: str
+    ignored_paths: frozenset[str]
+    ignored_prefixes: tuple[str, ...]
+    interfaces: tuple[tuple[interfaces.Rule, str], ...]
+    redactor: Redactor
+    refuses_unrecorded: bool
+
+    def ignores(self, path: str) -> bool:
+        """Whether requests of `path` are not captured."""
+        return path in self.ignored_paths or path.startswith(self.ignored_prefixes)
+
+
+DEFAULTS: dict[str, Any] = {
+    "SPOOL": None,  # the directory that holds lines until they are shipped; required
+    "SINK": "gatebook.sinks.StoreSink",  # where lines are shipped to
+    "SHIP": True,  # False: this project's processes only fill the spool, `manage.py ship` or another one empties it
+    "SITE": None,  # a slug, or the dotted path of f(request) -> str | None; None is the root site
+    "USER": "gatebook.identity.user",  # f(request) -> Person | None
+    "IMPERSONATOR": "gatebook.identity.impersonator",  # f(request) -> Person | None
+    "API_KEY": None,  # f(request) -> ApiKey | None
+    "TRUSTED_PROXIES": (),  # addresses and networks whose X-Forwarded-For counts; "unix" for a unix socket
+    "REQUEST_ID_HEADER": "X-Request-Id",  # sent with every answer; taken from trusted proxies only
+    "IGNORE_PATHS": (),  # not captured: /healthz is that page and all below it, /static/ all below it
+    "INTERFACES": (("/api/", "restapi"), ("/", "web")),  # the first rule that fits decides
+    "REDACT": (),  # parameter names to hide besides the built-in ones
+    "ON_SPOOL_FAILURE": "serve",  # or "refuse": answer 503 rather than act unrecorded
+}
+
+
+@cache
+def conf() -> Conf:
+    """Return the settings. Raises ImproperlyConfigured naming the key, its value and what is expected."""
+    return read(getattr(settings, "GATEBOOK", {}))
+
+
+def read(given: Mapping[str, Any]) -> Conf:
+    """Complete and check what the host project gives."""
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"GATEBOOK is {given!r}, expected a dict.")
+    if unknown := [key for key in given if key not in DEFAULTS]:
+        raise ImproperlyConfigured(f"GATEBOOK[{unknown[0]!r}] is unknown, expected one of {', '.join(DEFAULTS)}.")
+    values = {**DEFAULTS, **given}
+    header = _header(values["REQUEST_ID_HEADER"])
+    ignored = _paths(values["IGNORE_PATHS"])
+    return Conf(
+        spool=_directory(values["SPOOL"]),
+        make_sink=_imported("SINK", values["SINK"]),
+        ship=_one_of("SHIP", values["SHIP"], True, False),
+        site=_site(values["SITE"]),
+        user=_imported("USER", values["USER"]),
+        impersonator=_imported("IMPERSONATOR", values["IMPERSONATOR"]),
+        api_key=None if values["API_KEY"] is None else _imported("API_KEY", values["API_KEY"]),
+        trusts=_trust(values["TRUSTED_PROXIES"]),
+        request_id_header=header,
+        request_id_meta="HTTP_" + header.upper().replace("-", "_"),
+        ignored_paths=frozenset(ignored),
+        ignored_prefixes=tuple(path.rstrip("/") + "/" for path in ignored),
+        interfaces=_interfaces(values["INTERFACES"]),
+        redactor=Redactor(_names(values["REDACT"])),
+        refuses_unrecorded=_one_of("ON_SPOOL_FAILURE", values["ON_SPOOL_FAILURE"], "serve", "refuse") == "refuse",
+    )
+
+
+def _wrong(key: str, value: object, expected: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"GATEBOOK[{key!r}] is {value!r}, expected {expected}.")
+
+
+def _one_of(key: str, value: Any, *allowed: Any) -> Any:
+    if value not in allowed or isinstance(value, bool) != isinstance(allowed[0], bool):
+        raise _wrong(key, value, " or ".join(map(repr, allowed)))
+    return value
+
+
+def _directory(value: Any) -> Path:
+    expected = "the absolute path of a directory"
+    if not isinstance(value, str | Path) or not str(value):
+        raise _wrong("SPOOL", value, expected)
+    path = Path(value)
+    if not path.is_absolute() or (path.exists() and not path.is_dir()):
+        raise _wrong("SPOOL", value, expected)
+    return path
+
+
+def _imported(key: str, value: Any) -> Callable[..., Any]:
+    if not isinstance(value, str) or "." not in value:
+        raise _wrong(key, value, "a dotted path")
+    try:
+        found = import_string(value)
+    except ImportError as error:
+        raise _wrong(key, value, f"a dotted path that can be imported ({error})") from error
+    if not callable(found):
+        raise _wrong(key, value, "the dotted path of a callable")
+    return found  # type: ignore[no-any-return]
+
+
+def _site(value: Any) -> Callable[[HttpRequest], str | None]:
+    if value is None or (isinstance(value, str) and _SLUG.fullmatch(value)):
+        return lambda request: value
+    if isinstance(value, str) and "." in value:
+        return _imported("SITE", value)
+    raise _wrong("SITE", value, "a site's slug or the dotted path of a function")
+
+
+def _texts(key: str, value: Any, expected: str) -> list[str]:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise _wrong(key, value, expected)
+    texts = list(value)
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        raise _wrong(key, value, expected)
+    return texts
+
+
+def _names(value: Any) -> list[str]:
+    return _texts("REDACT", value, "a list of parameter names")
+
+
+def _paths(value: Any) -> list[str]:
+    expected = "a list of paths that begin with / and are more than /"
+    paths = _texts("IGNORE_PATHS", value, expected)
+    if not all(path.startswith("/") and path.rstrip("/") for path in paths):
+        raise _wrong("IGNORE_PATHS", value, expected)
+    return paths
+
+
+def _header(value: Any) -> str:
+    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+        raise _wrong("REQUEST_ID_HEADER", value, "a header's name, such as X-Request-Id")
+    return value
+
+
+def _interfaces(value: Any) -> tuple[tuple[interfaces.Rule, str], ...]:
+    expected = "a list of pairs such as ('/api/', 'restapi') or ('agent:rclone/*', 'sync')"
+    try:
+        pairs = [(interfaces.rule(text), interface) for text, interface in value]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _wrong("INTERFACES", value, f"{expected} ({error})") from error
+    if not all(isinstance(interface, str) and _INTERFACE.fullmatch(interface) for _, interface in pairs):
+        raise _wrong("INTERFACES", value, expected)
+    return tuple(pairs)
+
+
+def _trust(value: Any) -> Callable[[str], bool]:
+    """Make the test whether an address (normal form, "" for a unix socket) is a trusted proxy."""
+    expected = f"a list of addresses, networks or {UNIX_SOCKET!r}"
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise _wrong("TRUSTED_PROXIES", value, expected)
+    items = list(value)
+    try:
+        networks = [ipaddress.ip_network(item) for item in items if item != UNIX_SOCKET]
+    except (TypeError, ValueError) as error:
+        raise _wrong("TRUSTED_PROXIES", value, f"{expected} ({error})") from error
+    unix_socket = UNIX_SOCKET in items
+    if not items:
+        return lambda address: False
+
+    @lru_cache(maxsize=4096)
+    def trusts(address: str) -> bool:
+        if not address:
+            return unix_socket
+        parsed = ipaddress.ip_address(address)
+        return any(parsed in network for network in networks)
+
+    return trusts
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "GATEBOOK":
+        conf.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="gatebook.conf")
