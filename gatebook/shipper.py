@@ -1,0 +1,249 @@
+"""The shipper: a thread of each recording process that moves lines from the spool to the sink."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import msgspec
+from django.core.signals import setting_changed
+from django.db import connections
+
+from gatebook.conf import conf
+from gatebook.entry import Entry
+from gatebook.sinks import Rejection, Sink, SinkUnavailable
+from gatebook.spool import Line, Segment, Spool, decode_line
+from gatebook.spool import current as current_spool
+
+logger = logging.getLogger("gatebook")
+
+BATCH = 5_000
+GATHER_SECONDS = 0.5
+"""From the first line to its shipping: short enough to be found within 2 s, long enough to ship in batches."""
+
+ADOPT_SECONDS = 30
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15
+EXIT_SECONDS = 5
+_SECONDS_BETWEEN_COMPLAINTS = 60
+_REFUSALS_THAT_MEAN_BROKEN = 10
+
+
+@dataclass
+class Shipped:
+    """What a round has moved."""
+
+    segments: int = 0
+    entries: int = 0
+    rejected: int = 0
+
+
+class Shipper:
+    """Empties a spool into a sink. `start()` does so in a thread, `ship()` and `adopt()` in the caller's."""
+
+    def __init__(self, spool: Spool, sink: Sink) -> None:
+        self.spool = spool
+        self.sink = sink
+        self._sealed: Segment | None = None  # what a failed round has left; it comes first in the next
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._adopt_at = time.monotonic()
+        self._pause_seconds = 0.0
+        self._complained_at: float | None = None
+
+    def start(self) -> None:
+        """Start the thread, once."""
+        self._thread = threading.Thread(target=self._run, name="gatebook-shipper", daemon=True)
+        self._thread.start()
+
+    def notice(self) -> None:
+        """Tell the thread that something was recorded; starts it where needed."""
+        if self._thread is None:
+            with _starting:
+                if self._thread is None:
+                    with contextlib.suppress(RuntimeError):  # the process is ending: another one will ship it
+                        self.start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def stop(self, timeout_seconds: float = EXIT_SECONDS) -> None:
+        """Ship what is there, if that goes quickly, and end the thread. What is left stays in the spool."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(timeout_seconds)
+
+    def ship(self) -> Shipped:
+        """Ship this process's own segment. Raises SinkUnavailable or OSError; then nothing is lost."""
+        shipped = Shipped()
+        for _ in range(2):  # what an earlier round has left, then what was recorded since
+            if self._sealed is None:
+                self._sealed = self.spool.seal()
+            if self._sealed is None:
+                break
+            self._empty(self._sealed, shipped)
+            self._sealed = None
+        return shipped
+
+    def adopt(self) -> Shipped:
+        """Ship the segments nobody holds: of processes that died, or let go when full."""
+        shipped = Shipped()
+        failure: OSError | None = None
+        for segment in self.spool.orphans():
+            try:
+                self._empty(segment, shipped)
+            except OSError as error:  # a bad file does not keep the others waiting
+                failure = error
+            finally:
+                segment.close()
+        if failure is not None:
+            raise failure
+        return shipped
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(max(0.0, self._adopt_at - time.monotonic()))
+            self._stopping.wait(self._pause_seconds or GATHER_SECONDS)
+            self._wake.clear()
+            self._round()
+        self._round()  # for what was recorded while the last one ran
+        if self._sealed is not None:
+            self._sealed.close()
+
+    def _round(self) -> None:
+        """Ship once; after a failure note how long to pause."""
+        try:
+            self.ship()
+            if self._pause_seconds or time.monotonic() >= self._adopt_at:
+                self._adopt_at = time.monotonic() + ADOPT_SECONDS
+                self.adopt()
+            if self._complained_at is not None:
+                logger.warning("Entries are being shipped again.")
+            self._pause_seconds, self._complained_at = 0.0, None
+        except Exception as error:  # the thread outlives whatever its sink does
+            self._wake.set()
+            self._pause_seconds = min(self._pause_seconds * 2 or FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            now = time.monotonic()
+            if self._complained_at is None or now - self._complained_at > _SECONDS_BETWEEN_COMPLAINTS:
+                self._complained_at = now
+                expected = isinstance(error, SinkUnavailable | OSError)
+                logger.error("Entries wait in %s: %s", self.spool.directory, error, exc_info=not expected)
+        finally:
+            connections.close_all()
+
+    def _empty(self, segment: Segment, shipped: Shipped) -> None:
+        """Ship all lines of a segment and delete it."""
+        position = segment.position
+        lines = segment.lines(position)
+        while batch := list(itertools.islice(lines, BATCH)):
+            self._ship_batch([line for line, _ in batch if line], shipped)
+            position = batch[-1][1]
+            if len(batch) == BATCH:
+                segment.keep_position(position)
+        segment.delete()
+        shipped.segments += 1
+
+    def _ship_batch(self, lines: Iterable[bytes], shipped: Shipped) -> None:
+        by_site: dict[str | None, list[tuple[Entry, bytes]]] = defaultdict(list)
+        unreadable: list[tuple[bytes, str]] = []
+        for line in lines:
+            try:
+                read: Line = decode_line(line)
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                unreadable.append((line, str(error)))
+            else:
+                by_site[read.site].append((read.entry, line))
+        refused: list[tuple[bytes, str]] = []
+        for site, pairs in by_site.items():
+            for rejection in self._write(site, [entry for entry, _ in pairs]):
+                reason = f"{rejection.field}: {rejection.error}" if rejection.field else rejection.error
+                refused.append((pairs[rejection.place][1], reason))
+        # Set aside only when the whole batch is through: a batch that is sent again is not set aside twice.
+        for line, reason in unreadable + refused:
+            self.spool.reject(line, reason)
+        shipped.rejected += len(unreadable) + len(refused)
+        shipped.entries += sum(map(len, by_site.values())) - len(refused)
+
+    def _write(self, site: str | None, entries: Sequence[Entry]) -> Sequence[Rejection]:
+        try:
+            return self.sink.write(site, entries)
+        except (SinkUnavailable, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad entry must not hold up the rest
+            if len(entries) == 1:
+                return [Rejection(0, None, f"{type(error).__name__}: {error}")]
+            return self._write_around_the_bad(site, entries)
+
+    def _write_around_the_bad(self, site: str | None, entries: Sequence[Entry]) -> list[Rejection]:
+        """Halve a batch that fails until the entries that fail alone are found."""
+        rejections: list[Rejection] = []
+        stored = 0
+        waiting = [(0, entries)]
+        while waiting:
+            start, part = waiting.pop()
+            try:
+                rejections += [each._replace(place=start + each.place) for each in self.sink.write(site, part)]
+                stored += 1
+            except (SinkUnavailable, OSError):
+                raise
+            except Exception as error:
+                if len(part) > 1:
+                    half = len(part) // 2
+                    waiting += [(start + half, part[half:]), (start, part[:half])]
+                    continue
+                rejections.append(Rejection(start, None, f"{type(error).__name__}: {error}"))
+                if not stored and len(rejections) >= _REFUSALS_THAT_MEAN_BROKEN:
+                    raise SinkUnavailable(f"it fails whatever it is sent ({type(error).__name__}: {error})") from error
+        return rejections
+
+
+_starting = threading.Lock()
+
+
+@cache
+def current() -> Shipper | None:
+    """Return this process's shipper, or None where the settings say that others ship."""
+    if not conf().ship:
+        return None
+    shipper = Shipper(current_spool(), conf().make_sink())
+    atexit.register(_at_exit, shipper)
+    return shipper
+
+
+def adopt() -> Shipped:
+    """Ship orphaned segments now. Raises SinkUnavailable."""
+    return Shipper(current_spool(), conf().make_sink()).adopt()
+
+
+def _at_exit(shipper: Shipper) -> None:
+    shipper.stop()
+    shipper.spool.close()
+
+
+def _after_fork() -> None:
+    # The thread stayed with the parent. So did its locks and events, in whatever state they were.
+    global _starting
+    _starting = threading.Lock()
+    atexit.unregister(_at_exit)
+    current.cache_clear()
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "GATEBOOK" and current.cache_info().currsize:
+        if shipper := current():
+            shipper.stop()
+        current.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+setting_changed.connect(_forget, dispatch_uid="gatebook.shipper")
