@@ -1,0 +1,237 @@
+"""What is known about one request while it is served, and the Entry made of it at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import Error as DatabaseError
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.encoding import escape_uri_path
+
+from gatebook import identity
+from gatebook.conf import conf
+from gatebook.entry import Entry
+from gatebook.ids import new_id
+from gatebook.interfaces import interface_of
+
+logger = logging.getLogger("gatebook")
+
+T = TypeVar("T")
+
+CLIENT_GONE = "client-disconnected"
+SIGN_IN_FAILED = "not-authenticated"
+
+_TRUSTED_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=@~")
+_TRUSTED_ID_LIMIT = 200
+
+
+class Capture:
+    """`request.gatebook`: what the view knows better than the middleware; None leaves it to the middleware.
+
+    `ignore = True` keeps the request out of the book; `site` is the slug of the site it belongs to.
+    """
+
+    __slots__ = (
+        "_asked_user",
+        "_asked_who",
+        "_began",
+        "_exception",
+        "api_key_id",
+        "api_key_prefix",
+        "api_name",
+        "created_at",
+        "details",
+        "duration_ms",
+        "error_message",
+        "error_type",
+        "ignore",
+        "impersonator_user_id",
+        "impersonator_username",
+        "interface",
+        "request_id",
+        "request_path",
+        "site",
+        "user_id",
+        "user_is_from_parent_site",
+        "username",
+    )
+
+    def __init__(self, request_id: str, *, ignore: bool = False) -> None:
+        self.created_at = datetime.now(UTC)
+        self._began = perf_counter()
+        self._asked_user = self._asked_who = False
+        self._exception: BaseException | None = None
+        self.request_id = request_id
+        self.ignore = ignore
+        self.site: str | None = None
+        self.user_id: str | None = None
+        self.username: str | None = None
+        self.user_is_from_parent_site: bool | None = None
+        self.impersonator_user_id: str | None = None
+        self.impersonator_username: str | None = None
+        self.interface: str | None = None
+        self.api_key_id: str | None = None
+        self.api_key_prefix: str | None = None
+        self.api_name: str | None = None
+        self.request_path: str | None = None
+        self.error_type: str | None = None
+        self.error_message: str | None = None
+        self.duration_ms: int | None = None
+        self.details: dict[str, str] = {}
+
+    @classmethod
+    def begin(cls, request: HttpRequest) -> Capture:
+        """Start the clock for a request and give it its id, taken from a trusted proxy where it sent one."""
+        settings = conf()
+        given = request.META.get(settings.request_id_meta)
+        if given and not (
+            len(given) <= _TRUSTED_ID_LIMIT
+            and _TRUSTED_ID_CHARACTERS.issuperset(given)
+            and identity.peer_is_trusted(request)
+        ):
+            given = None
+        return cls(given or new_id(), ignore=settings.ignores(request.path))
+
+    def failed(self, exception: BaseException) -> None:
+        """Note the exception that ended the request; the first one counts."""
+        if self._exception is None:
+            self._exception = exception
+
+    def find_out_who(self, request: HttpRequest) -> None:
+        """Ask the resolvers for what the view has not said: site, user, impersonator, API key. Asks once.
+
+        Raises SynchronousOnlyOperation where that needs the database and this is an event loop.
+        """
+        if self._asked_who:
+            return
+        settings = conf()
+        self.find_out_user(request)
+        if self.site is None:
+            self.site = self._ask("site", settings.site, request)
+        if settings.api_key and (key := self._ask("api_key", settings.api_key, request)):
+            self.api_key_id = self.api_key_id or key.id
+            self.api_key_prefix = self.api_key_prefix or key.prefix
+        self._asked_who = True
+
+    def find_out_user(self, request: HttpRequest) -> None:
+        """Ask for user and impersonator, once; called early where the request is about to forget them."""
+        if self._asked_user:
+            return
+        settings = conf()
+        if isinstance(self._exception, DatabaseError) and not hasattr(request, "_cached_user"):
+            # The database has just failed: asking it again would only make this request wait again.
+            self.details["user"] = "not known: the database failed"
+        else:
+            if (user := self._ask("user", settings.user, request)) and self.username is None and self.user_id is None:
+                self.user_id, self.username = user.id, user.username
+                if self.user_is_from_parent_site is None:
+                    self.user_is_from_parent_site = user.is_from_parent_site
+            if impersonator := self._ask("impersonator", settings.impersonator, request):
+                self.impersonator_user_id = self.impersonator_user_id or impersonator.id
+                self.impersonator_username = self.impersonator_username or impersonator.username
+        self._asked_user = True
+
+    def entry(self, request: HttpRequest, response: HttpResponseBase | None) -> Entry:
+        """Return the Entry. Raises SynchronousOnlyOperation like find_out_who, or what a bad annotation leads to."""
+        settings = conf()
+        self.find_out_who(request)
+        error_type, error_message = self._error(response)
+        path = self.request_path if self.request_path is not None else raw_path(request)
+        return Entry(
+            created_at=self.created_at,
+            request_id=str(self.request_id),
+            user_id=_text(self.user_id),
+            username=_text(self.username),
+            impersonator_user_id=_text(self.impersonator_user_id),
+            impersonator_username=_text(self.impersonator_username),
+            user_is_from_parent_site=bool(self.user_is_from_parent_site),
+            interface=self.interface or interface_of(request, settings.interfaces),
+            api_key_id=_text(self.api_key_id),
+            api_key_prefix=_text(self.api_key_prefix),
+            api_name=self.api_name or identity.api_name(request),
+            request_method=request.method,
+            request_path=settings.redactor.path(path),
+            request_ip=identity.client_ip(request),
+            request_host=header_text(request._get_raw_host()),  # type: ignore[attr-defined]
+            response_code=response.status_code if response is not None else None,
+            user_agent=settings.redactor.text(header_text(request.META.get("HTTP_USER_AGENT", ""))),
+            error_type=_text(error_type),
+            error_message=settings.redactor.text(str(error_message)) if error_message else None,
+            duration_ms=self.duration_ms,
+            details={str(name): str(value) for name, value in self.details.items() if value is not None},
+        )
+
+    def bare_entry(self, request: HttpRequest, response: HttpResponseBase | None, reason: str) -> Entry:
+        """Return an Entry of what cannot fail, for a request whose full one could not be made."""
+        return Entry(
+            created_at=self.created_at,
+            request_id=str(self.request_id),
+            request_method=request.method,
+            request_path=conf().redactor.path(raw_path(request)),
+            response_code=response.status_code if response is not None else None,
+            duration_ms=self.duration_ms,
+            details={"capture": reason},
+        )
+
+    def stop_clock(self) -> None:
+        """Note the duration, unless the view has."""
+        if self.duration_ms is None:
+            self.duration_ms = round((perf_counter() - self._began) * 1000)
+
+    def _error(self, response: HttpResponseBase | None) -> tuple[str | None, str | None]:
+        """Take the view's word first, then the exception, then the body of a failed answer."""
+        if self.error_type is not None or self.error_message is not None:
+            return self.error_type, self.error_message
+        if self._exception is not None and (response is None or response.status_code >= 400):
+            return identity.error_of_exception(self._exception)
+        if response is not None and response.status_code >= 400:
+            return identity.error_of_response(response)
+        return None, None
+
+    def _ask(self, name: str, resolver: Callable[[HttpRequest], T | None], request: HttpRequest) -> T | None:
+        try:
+            return resolver(request)
+        except SynchronousOnlyOperation:
+            raise
+        except Exception as error:  # a resolver's trouble must not cost the entry
+            if not isinstance(error, DatabaseError):
+                logger.exception("The %s of a request could not be found out", name)
+            self.details[name] = f"not known: {type(error).__name__}"
+            return None
+
+
+def _text(value: object) -> str | None:
+    """Forgive a view that annotates an id as a number."""
+    return None if value is None else str(value)
+
+
+def capture_of(request: HttpRequest) -> Capture:
+    """Return `request.gatebook`; without the middleware (as in a unit test) one that is thrown away."""
+    capture = getattr(request, "gatebook", None)
+    return capture if isinstance(capture, Capture) else Capture(new_id(), ignore=True)
+
+
+def raw_path(request: HttpRequest) -> str:
+    """Return the path as the client sent it, as far as the server tells, with its query string."""
+    path = escape_uri_path(request.path)
+    query = request.META.get("QUERY_STRING", "")
+    if not query:
+        return path
+    if not query.isascii():
+        query = quote(header_text(query), safe="/#%[]=:;$&()+,!?*@'~")
+    return f"{path}?{query}"
+
+
+def header_text(value: Any) -> str:
+    """Return a header as text: servers hand bytes over as Latin-1, most clients mean UTF-8."""
+    text = str(value)
+    if text.isascii():
+        return text
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")

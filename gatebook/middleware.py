@@ -1,0 +1,235 @@
+"""The middleware: sits first, lets every request through and records how it ended."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.contrib.auth.signals import user_logged_out, user_login_failed
+from django.core.exceptions import SynchronousOnlyOperation
+from django.core.signals import got_request_exception
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from gatebook import identity, recording, spool
+from gatebook.capture import CLIENT_GONE, SIGN_IN_FAILED, Capture
+from gatebook.conf import conf
+from gatebook.ids import new_id
+from gatebook.spool import SpoolError
+
+logger = logging.getLogger("gatebook")
+
+
+class GatebookMiddleware:
+    """Records every request. Put it first in MIDDLEWARE, so that it also sees what the others refuse."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+        conf()  # nonsense in the settings stops the start, not the first request
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Serve the request and record it."""
+        if self.is_async:
+            return self._serve_async(request)
+        capture = _begin(request)
+        if refusal := _refusal(capture):
+            return refusal
+        try:
+            response: HttpResponseBase = self.get_response(request)
+        except BaseException as error:
+            _unanswered(capture, request, error)
+            raise
+        return _finish(capture, request, response)
+
+    async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
+        capture = _begin(request)
+        if refusal := _refusal(capture):
+            return refusal
+        try:
+            response: HttpResponseBase = await self.get_response(request)
+        except BaseException as error:  # above all asyncio.CancelledError: the client has gone
+            _unanswered(capture, request, error)
+            raise
+        capture.stop_clock()
+        try:
+            return _finish(capture, request, response)
+        except SynchronousOnlyOperation:  # the user must be looked up
+            return await sync_to_async(_finish, thread_sensitive=True)(capture, request, response)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Note what a view raised; Django makes an answer of it."""
+        if isinstance(capture := getattr(request, "gatebook", None), Capture):
+            capture.failed(exception)
+
+
+def _begin(request: HttpRequest) -> Capture:
+    try:
+        capture = Capture.begin(request)
+    except Exception:
+        logger.exception("Capture failed to begin")
+        capture = Capture(new_id())
+    request.gatebook = capture  # type: ignore[attr-defined]
+    return capture
+
+
+def _refusal(capture: Capture) -> HttpResponse | None:
+    """Answer 503 where nothing may happen unrecorded and nothing can be recorded."""
+    if capture.ignore or not conf().refuses_unrecorded:
+        return None
+    try:
+        spool.current().probe()
+    except SpoolError as error:
+        return _refuse(error)
+    return None
+
+
+def _refuse(reason: object) -> HttpResponse:
+    spool.current().miss(reason)
+    return HttpResponse(
+        "This request cannot be recorded and is therefore not served. Try again later.\n",
+        status=503,
+        content_type="text/plain; charset=utf-8",
+        headers={"Retry-After": "30"},
+    )
+
+
+def _finish(capture: Capture, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Record an answer, or arrange that it is recorded when its stream ends."""
+    try:
+        response.headers[conf().request_id_header] = str(capture.request_id)
+        if capture.ignore:
+            return response
+        if isinstance(response, StreamingHttpResponse):
+            capture.find_out_who(request)  # now, for a stream may end where the database cannot be asked
+            _Stream(capture, request, response)
+            return response
+    except SynchronousOnlyOperation:
+        raise
+    except Exception as error:
+        logger.exception("Capture failed")
+        spool.current().miss(error)
+        return response
+    if not _record(capture, request, response) and conf().refuses_unrecorded:
+        response.close()
+        return _refuse("the answer is withheld")
+    return response
+
+
+def _unanswered(capture: Capture, request: HttpRequest, error: BaseException) -> None:
+    """Record a request that ends without an answer: the client has gone, or the process is being stopped."""
+    if capture.ignore:
+        return
+    if capture.error_type is None:
+        gone = not isinstance(error, Exception | KeyboardInterrupt | SystemExit)
+        capture.error_type = CLIENT_GONE if gone else type(error).__name__
+        capture.error_message = "the client left before the answer" if gone else str(error)
+    _record(capture, request, None)
+
+
+def _record(capture: Capture, request: HttpRequest, response: HttpResponseBase | None) -> bool:
+    """Record the request. Whatever fails in capture ends here: the request does not notice it."""
+    try:
+        capture.stop_clock()
+        try:
+            entry = capture.entry(request, response)
+        except SynchronousOnlyOperation:
+            if response is not None:
+                raise
+            entry = capture.bare_entry(request, response, "the user was not looked up")
+        except Exception as error:
+            logger.exception("An entry could not be made in full")
+            entry = capture.bare_entry(request, response, f"{type(error).__name__}: {error}")
+        return recording.record(entry, capture.site)
+    except SynchronousOnlyOperation:
+        raise
+    except Exception as error:
+        logger.exception("Capture failed")
+        spool.current().miss(error)
+        return False
+
+
+class _Stream:
+    """Records a streaming answer when it ends: sent whole, broken off by an error, or by the client."""
+
+    def __init__(self, capture: Capture, request: HttpRequest, response: StreamingHttpResponse) -> None:
+        self.capture = capture
+        self.request = request
+        self.response = response
+        self.is_recorded = False
+        self.is_whole = request.method == "HEAD"
+        if isinstance(response, FileResponse) and response.file_to_stream and "wsgi.file_wrapper" in request.META:
+            self.is_whole = True  # the server sends the file itself; wrapping it would take that away
+        elif response.is_async:
+            response.streaming_content = self._watch_async(response.streaming_content)  # type: ignore[arg-type]
+        else:
+            response.streaming_content = self._watch(response.streaming_content)  # type: ignore[arg-type]
+        response._resource_closers.append(self._closed)  # type: ignore[attr-defined]
+
+    def _watch(self, parts: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from parts
+        except Exception as error:
+            self._failed(error)
+            raise
+        self.is_whole = True
+        self._closed()
+
+    async def _watch_async(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for part in parts:
+                yield part
+        except Exception as error:
+            self._failed(error)
+            raise
+        self.is_whole = True
+        self._closed()
+
+    def _failed(self, error: Exception) -> None:
+        self.capture.error_type, self.capture.error_message = identity.error_of_exception(error)
+        self.is_whole = True
+        self._closed()
+
+    def _closed(self) -> None:
+        if self.is_recorded:
+            return
+        self.is_recorded = True
+        if not self.is_whole and self.capture.error_type is None:
+            self.capture.error_type = CLIENT_GONE
+            self.capture.error_message = "the client left before the end of the answer"
+        _record(self.capture, self.request, self.response)
+
+
+def _capture_in(request: object) -> Capture | None:
+    capture = getattr(request, "gatebook", None)
+    return capture if isinstance(capture, Capture) else None
+
+
+def _note_exception(request: HttpRequest | None = None, **kwargs: object) -> None:
+    if (capture := _capture_in(request)) and (error := sys.exc_info()[1]):
+        capture.failed(error)
+
+
+def _note_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: object) -> None:
+    if capture := _capture_in(request):
+        capture.details.setdefault("attempted_username", credentials.get("username") or credentials.get("email") or "")
+        capture.error_type = capture.error_type or SIGN_IN_FAILED
+
+
+def _note_sign_out(request: HttpRequest | None = None, **kwargs: object) -> None:
+    """Who signs out is nobody any more when the request ends; find out now who it is."""
+    if (capture := _capture_in(request)) and request is not None:
+        capture.find_out_user(request)
+
+
+got_request_exception.connect(_note_exception, dispatch_uid="gatebook.middleware")
+user_login_failed.connect(_note_failed_sign_in, dispatch_uid="gatebook.middleware")
+user_logged_out.connect(_note_sign_out, dispatch_uid="gatebook.middleware")
