@@ -1,0 +1,32 @@
+"""How Gatebook records itself: the site a request was about, and who made it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from gatebook import identity
+from gatebook.identity import Person
+
+OWN_ACCOUNT = "gatebook:"
+"""Begins the ids of Gatebook's own accounts, so that they never meet the ids of a site's users."""
+
+
+def site_slug(request: HttpRequest) -> str | None:
+    """Return the slug of the site shown or attempted, also when access was refused; None is the root site."""
+    match = request.resolver_match
+    slug = match.kwargs.get("site_slug") if match else None
+    return str(slug) if slug else None
+
+
+def user(request: HttpRequest) -> Person | None:
+    """Return the signed-in Gatebook account."""
+    return _own(identity.user(request))
+
+
+def impersonator(request: HttpRequest) -> Person | None:
+    """Return the Gatebook account that acts as the signed-in one."""
+    return _own(identity.impersonator(request))
+
+
+def _own(person: Person | None) -> Person | None:
+    return person._replace(id=f"{OWN_ACCOUNT}{person.id}") if person else None
