@@ -1,0 +1,1 @@
+"""The server's app: the book itself."""

@@ -1,0 +1,64 @@
+"""Who may see and do what: the only door to a site's rows.
+
+| | staff | administrator | superuser |
+|---|---|---|---|
+| sees a site's API logs and filters them | their site | their site and its child sites | all |
+| downloads CSV | no | yes | yes |
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404
+
+from auditlog.models import Role, Site
+
+Someone = AbstractBaseUser | AnonymousUser
+
+
+def sites_of(user: Someone) -> QuerySet[Site]:
+    """Return the sites whose logs `user` may see, each once."""
+    sites = Site.objects.select_related("parent")
+    if not (user.is_authenticated and user.is_active):
+        return sites.none()
+    if getattr(user, "is_superuser", False):
+        return sites
+    own = Site.objects.filter(memberships__user=user.pk)
+    return sites.filter(Q(pk__in=own) | Q(pk__in=_administered(user)))
+
+
+def administered_sites_of(user: Someone) -> QuerySet[Site]:
+    """Return the sites on which `user` may do what administrators do."""
+    sites = sites_of(user)
+    if getattr(user, "is_superuser", False):
+        return sites
+    return sites.filter(pk__in=_administered(user))
+
+
+def site_or_404(user: Someone, slug: str) -> Site:
+    """Return the site, or raise Http404 both where there is none and where `user` has no role on it."""
+    site = sites_of(user).filter(slug=slug).first()
+    if site is None:
+        raise Http404(f"There is no site {slug} that you have a role on.")
+    return site
+
+
+def administered_site_or_refuse(user: Someone, slug: str) -> Site:
+    """Return the site to its administrators; PermissionDenied for its staff, Http404 for everyone else."""
+    site = site_or_404(user, slug)
+    if not administers(user, site):
+        raise PermissionDenied(f"Only administrators of {site.name} may do this.")
+    return site
+
+
+def administers(user: Someone, site: Site) -> bool:
+    """Tell whether `user` may do what administrators of `site` do."""
+    return administered_sites_of(user).filter(pk=site.pk).exists()
+
+
+def _administered(user: Someone) -> QuerySet[Site]:
+    """Sites of which `user` is an administrator, and their child sites."""
+    own = Site.objects.filter(memberships__user=user.pk, memberships__role=Role.ADMINISTRATOR)
+    return Site.objects.filter(Q(pk__in=own) | Q(parent__in=own))

@@ -1,0 +1,171 @@
+"""The page of one entry, in words and in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.timesince import timesince
+from django.views.decorators.http import require_safe
+
+from auditlog import access
+from auditlog.dashboard.table import entry_address, impersonator
+from auditlog.dashboard.text import visible
+from auditlog.models import ApiRequestLog, Site
+from auditlog.models.log import COLUMNS
+from auditlog.search import entries
+from auditlog.search.errors import QuestionError
+from auditlog.search.terms import exactly
+from auditlog.search.timerange import written
+from gatebook.interfaces import label
+
+GROUPS = {
+    "Request": ("request_method", "request_path", "api_name", "request_host", "interface", "user_agent"),
+    "Outcome": ("success", "response_code", "duration_ms", "error_type", "error_message"),
+    "Who": (
+        "username",
+        "user_id",
+        "impersonator_username",
+        "impersonator_user_id",
+        "user_is_from_parent_site",
+        "api_key_id",
+        "api_key_prefix",
+        "request_ip",
+    ),
+}
+"""The entry page's groups of fields; Date and Request-ID stand above them, details below."""
+
+FILTER_KEYS = {
+    "username": "user",
+    "user_id": "user",
+    "impersonator_username": "impersonator",
+    "impersonator_user_id": "impersonator",
+    "interface": "interface",
+    "api_key_id": "key",
+    "api_key_prefix": "key",
+    "api_name": "api",
+    "request_method": "method",
+    "request_path": "path",
+    "request_ip": "ip",
+    "request_host": "host",
+    "response_code": "code",
+    "user_agent": "agent",
+    "error_type": "error",
+}
+"""Fields whose value leads to the log page that shows the same value."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value under its heading; `alike` is the query of the log page with the same value."""
+
+    name: str
+    heading: str
+    text: str
+    alike: str | None
+
+
+@require_safe
+@login_required
+def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
+    """Show the entry that `at` and `request` name; `request` alone finds the newest of that Request-ID."""
+    site = access.site_or_404(request.user, site_slug)
+    try:
+        entry = entries.find(site, request.GET.get("request", ""), request.GET.get("at", ""))
+    except QuestionError as error:
+        return render(request, "entry_refused.html", {"site": site, "errors": error.errors.items()}, status=400)
+    if entry is None:
+        raise Http404(f"{site.name} has no API request with this Request-ID, or it is past the retention.")
+    local = timezone.localtime(entry.created_at)
+    context = {
+        "site": site,
+        "entry": entry,
+        "title": visible(f"{entry.request_method or label(entry.interface or '')} {entry.request_path or ''}".strip()),
+        "summary": summary(entry, site),
+        "local": f"{local:%A, %-d %B %Y, %H:%M:%S.%f}",
+        "ago": timesince(entry.created_at),
+        "zone": timezone.get_current_timezone_name(),
+        "utc": f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}",
+        "written": written(entry.created_at),
+        "groups": [(heading, list(fields_of(entry, names))) for heading, names in GROUPS.items()],
+        "details": [(visible(key), visible(value)) for key, value in sorted((entry.details or {}).items())],
+        "support_text": support_text(entry, site, request.build_absolute_uri(entry_address(site, entry))),
+        "request_id": visible(entry.request_id),
+        "around": around(entry),
+    }
+    return render(request, "entry.html", context)
+
+
+def fields_of(entry: ApiRequestLog, names: tuple[str, ...]) -> Iterator[Field]:
+    """Yield the fields that the entry has."""
+    for name in names:
+        value = getattr(entry, name)
+        if value is None:
+            continue
+        heading = COLUMNS.get(name) or str(ApiRequestLog._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+        key = FILTER_KEYS.get(name)
+        alike = urlencode({key: exactly(str(value)), "last": "7d"}) if key else None
+        yield Field(name, heading, shown(name, value), alike)
+
+
+def shown(name: str, value: object) -> str:
+    """Return a field's value as the entry page and the support text write it."""
+    match name:
+        case "success":
+            return "Success" if value else "Failure"
+        case "user_is_from_parent_site":
+            return "Yes" if value else "No"
+        case "duration_ms":
+            return f"{value:,} ms"
+        case "interface":
+            return visible(label(str(value)))
+    return visible(str(value))
+
+
+def summary(entry: ApiRequestLog, site: Site) -> str:
+    """Say who did it and how it ended, in a sentence."""
+    outcome = "succeeded" if entry.success else "failed"
+    code = f" with {entry.response_code}" if entry.response_code is not None else ""
+    error = (
+        f": {visible(entry.error_type or entry.error_message or '')}" if entry.error_type or entry.error_message else ""
+    )
+    through = f" through {visible(label(entry.interface))}" if entry.interface else ""
+    return f"{who(entry, site)}{through}. It {outcome}{code}{error}."
+
+
+def who(entry: ApiRequestLog, site: Site) -> str:
+    """Say who acted: "bob, impersonated by alice, from the parent site Acme"."""
+    name = entry.username or entry.user_id
+    parts = [visible(name) if name else "nobody signed in"]
+    if by := impersonator(entry):
+        parts.append(f"impersonated by {visible(by)}")
+    if entry.user_is_from_parent_site:
+        parts.append(f"from the parent site {site.parent.name}" if site.parent else "from the parent site")
+    return ", ".join(parts)
+
+
+def support_text(entry: ApiRequestLog, site: Site, address: str) -> str:
+    """Return what one sends to support: one fact to a line, whatever line breaks a value holds."""
+    lines = {
+        "Request-ID": visible(entry.request_id),
+        "Date": f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC",
+        "Site": f"{site.name} ({site.slug})",
+        "User": who(entry, site),
+    }
+    skipped = {"user_id", "impersonator_user_id", "username", "impersonator_username", "user_is_from_parent_site"}
+    for names in GROUPS.values():
+        lines |= {field.heading: field.text for field in fields_of(entry, names) if field.name not in skipped}
+    lines["Address"] = address
+    return "\n".join(f"{heading}: {text}" for heading, text in lines.items())
+
+
+def around(entry: ApiRequestLog) -> str:
+    """Return the query of the log page for the ten minutes around this entry."""
+    start, end = entry.created_at - timedelta(minutes=5), entry.created_at + timedelta(minutes=5)
+    return urlencode({"from": written(start), "to": written(end)})

@@ -1,0 +1,90 @@
+"""`/healthz`: this process is alive. `/readyz`: everything it needs is there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from kombu.exceptions import KombuError
+
+from auditlog.store import partitions
+from config.celery import app
+from gatebook import spool
+
+LOCKS_WANTED = 256
+"""Below this `max_locks_per_transaction`, questions over 180 days can exhaust the lock table."""
+LATE = timedelta(minutes=1)
+"""An entry that waits longer in the spool is worth a warning; two seconds are usual."""
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer that this process is alive, whatever else is not."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Report each part; 503 while the database or the broker is away. Warnings leave it at 200."""
+    failures = {"database": database(), "broker": broker()}
+    warnings = {"spool": spooled()}
+    if failures["database"] == "ok":
+        warnings |= {"partitions": days_ahead(), "locks": locks()}
+    is_ready = all(state == "ok" for state in failures.values())
+    return JsonResponse({"ready": is_ready, **failures, **warnings}, status=200 if is_ready else 503)
+
+
+def database() -> str:
+    """Ask the database for an answer."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error as error:
+        return f"away: {type(error).__name__}"
+    return "ok"
+
+
+def broker() -> str:
+    """Reach the broker that carries work to the Celery worker."""
+    try:
+        with app.connection_for_write(connect_timeout=2) as link:
+            link.ensure_connection(max_retries=0, timeout=2)
+    except (KombuError, OSError) as error:
+        return f"away: {type(error).__name__}"
+    return "ok"
+
+
+def spooled() -> str:
+    """Say how much is written down but not yet in the book."""
+    backlog = spool.backlog()
+    waiting = f"{backlog.segments} segments, {backlog.bytes} bytes"
+    if backlog.rejected:
+        return f"warning: {backlog.rejected} lines were rejected and kept aside; {waiting} waiting"
+    if backlog.oldest_at and datetime.now(UTC) - backlog.oldest_at > LATE:
+        return (
+            f"warning: the oldest entry has waited since {backlog.oldest_at.isoformat(timespec='seconds')}; {waiting}"
+        )
+    return "ok"
+
+
+def days_ahead() -> str:
+    """Tell whether tomorrow's partition is there, so that no writer has to make it."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+    if partitions.partition_of(tomorrow) in partitions.attached():
+        return "ok"
+    return f"warning: the partition of {tomorrow} is missing; is the Celery worker with its beat running?"
+
+
+def locks() -> str:
+    """Tell whether the lock table is large enough for questions over many days."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW max_locks_per_transaction")
+        setting = int(cursor.fetchone()[0])
+    if setting >= LOCKS_WANTED:
+        return "ok"
+    return f"warning: max_locks_per_transaction is {setting}, set it to {LOCKS_WANTED} or more"

@@ -1,0 +1,38 @@
+"""Signing in, and what someone sees who tried too often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+
+class SignIn(LoginView):
+    """Django's sign-in; a wrong password is a 401, so that the book shows it as a failure."""
+
+    template_name = "sign_in.html"
+    redirect_authenticated_user = True
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Show the form again, and say in the entry which name was tried."""
+        note = self.request.gatebook  # type: ignore[attr-defined]
+        note.error_type = "not-authenticated/invalid-username-or-password"
+        note.error_message = "Invalid username or password"
+        note.details["attempted_username"] = form.data.get("username", "")
+        return self.render_to_response(self.get_context_data(form=form), status=401)
+
+
+def locked_out(request: HttpRequest, response: Any, credentials: dict[str, Any]) -> HttpResponse:
+    """Answer an attempt after too many: 429 and when to come back."""
+    minutes = round(settings.AXES_COOLOFF_TIME * 60)
+    note = request.gatebook  # type: ignore[attr-defined]
+    note.error_type = "rate-limited/too-many-login-attempts"
+    note.error_message = "Too many failed sign-ins for this name from this address"
+    note.details["attempted_username"] = credentials.get("username", "")
+    answer = render(request, "sign_in_locked.html", {"minutes": minutes}, status=429)
+    answer["Retry-After"] = str(minutes * 60)
+    return answer

@@ -1,0 +1,142 @@
+"""The log table: its 19 columns and how each value is shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import django_tables2 as tables
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from auditlog.dashboard.text import middle, visible
+from auditlog.models import ApiRequestLog, Site
+from auditlog.models.log import COLUMNS
+from auditlog.search.pages import Page
+from auditlog.search.question import Order, Question
+from auditlog.search.timerange import written
+from gatebook.interfaces import label
+
+PATH_LENGTH = 64
+TEXT_LENGTH = 40
+"""Characters of a value before it is cut in the middle; the whole is in its title and on the entry page."""
+
+
+class Column(tables.Column):
+    """A column that names itself on its cells, for the style sheet, and orders as the question does."""
+
+    def __init__(self, name: str, heading: str) -> None:
+        attrs = {"td": {"data-column": name}, "th": {"data-column": name}}
+        super().__init__(verbose_name=heading, attrs=attrs, default="")
+
+
+class LogTable(tables.Table):
+    """One row per API request. Values are shown, never trusted: `format_html` escapes, `visible` unmasks."""
+
+    def __init__(self, page: Page, shown: list[str], question: Question, site: Site) -> None:
+        self.question = question
+        self.site = site
+        self.page_order = page.order
+        self.shown = set(shown)
+        super().__init__(
+            data=page.rows,
+            extra_columns=[(name, Column(name, COLUMNS[name])) for name in shown],
+            sequence=shown,
+            template_name="_log_table.html",
+            row_attrs={"data-status": lambda record: "success" if record.success else "failure"},
+        )
+
+    def headings(self) -> list[tuple[str, str, str, str]]:
+        """Return name, heading, sorted (`ascending`, `descending` or empty) and the address that sorts by it."""
+        return [(name, COLUMNS[name], *self._sorting(name)) for name in self.sequence]
+
+    def _sorting(self, name: str) -> tuple[str, str]:
+        order = self.page_order
+        if order.column == name:
+            direction = "descending" if order.descending else "ascending"
+            following = Order(name, descending=not order.descending)
+        else:
+            direction, following = "", Order(name, descending=name in ("created_at", "response_code", "duration_ms"))
+        return direction, self.question.query({"sort": following.as_parameter()})
+
+    def render_created_at(self, value: datetime, record: ApiRequestLog) -> SafeString:
+        """The reader's time; UTC in the title."""
+        local = timezone.localtime(value)
+        return format_html(
+            '<a href="{}"><time datetime="{}" title="{} UTC"><span class="date">{}</span> {}'
+            '<span class="ms">.{}</span></time></a>',
+            entry_address(self.site, record),
+            written(value),
+            f"{value:%Y-%m-%d %H:%M:%S.%f}",
+            f"{local:%-d %b}" if local.year == timezone.localtime().year else f"{local:%-d %b %Y}",
+            f"{local:%H:%M:%S}",
+            f"{local:%f}"[:3],
+        )
+
+    def render_username(self, value: str, record: ApiRequestLog) -> SafeString:
+        """Who it acted as, and what the badge columns would say where they are not shown."""
+        badges = SafeString()
+        if "impersonator_username" not in self.shown and (by := impersonator(record)):
+            badges += format_html(' <span class="badge" title="Impersonated by {0}">by {0}</span>', visible(by))
+        if "user_is_from_parent_site" not in self.shown and record.user_is_from_parent_site:
+            badges += format_html(' <span class="badge badge--parent" title="User from the parent site">parent</span>')
+        return _text(value, TEXT_LENGTH) + badges
+
+    def render_user_is_from_parent_site(self, value: bool) -> str:
+        """Yes or No."""
+        return "Yes" if value else "No"
+
+    def render_interface(self, value: str) -> SafeString:
+        """The interface as people call it."""
+        return _text(label(value), TEXT_LENGTH)
+
+    def render_request_path(self, value: str, record: ApiRequestLog) -> SafeString:
+        """The path, cut in the middle, leading to the entry; the API Name beside it."""
+        name = SafeString()
+        if record.api_name and "api_name" not in self.shown:
+            name = format_html(' <span class="api">{}</span>', visible(middle(record.api_name, TEXT_LENGTH)))
+        address = entry_address(self.site, record)
+        return format_html('<a href="{}">{}</a>', address, _text(value, PATH_LENGTH)) + name
+
+    def render_response_code(self, value: int | None, record: ApiRequestLog) -> SafeString:
+        """The code with a mark for its status, not by colour alone."""
+        status = "Success" if record.success else "Failure"
+        return format_html('<span class="code" title="{}">{}</span>', status, "" if value is None else value)
+
+    def render_success(self, value: bool) -> SafeString:
+        """Success or Failure."""
+        return format_html('<span class="code">{}</span>', "Success" if value else "Failure")
+
+    def render_duration_ms(self, value: int) -> SafeString:
+        """Milliseconds."""
+        return format_html('{} <span class="unit">ms</span>', f"{value:,}")
+
+
+def _text(value: str, length: int) -> SafeString:
+    shown = visible(middle(value, length))
+    if shown == value:
+        return format_html("<bdi>{}</bdi>", shown)
+    return format_html('<bdi title="{}">{}</bdi>', visible(value[:2000]), shown)
+
+
+def _render_text(value: Any) -> SafeString:
+    return _text(str(value), TEXT_LENGTH)
+
+
+for _name in COLUMNS:
+    if not hasattr(LogTable, f"render_{_name}"):
+        setattr(LogTable, f"render_{_name}", staticmethod(_render_text))
+
+
+def entry_address(site: Site, entry: ApiRequestLog) -> str:
+    """Return the address of one entry's page."""
+    query = urlencode({"at": written(entry.created_at), "request": entry.request_id})
+    return f"{reverse('entry', args=[site.slug])}?{query}"
+
+
+def impersonator(entry: ApiRequestLog) -> str | None:
+    """Return who was behind the effective user: the name, else the id, else None."""
+    return entry.impersonator_username or entry.impersonator_user_id

@@ -1,0 +1,7 @@
+"""The tables: sites and roles, the log, and what readers keep."""
+
+from auditlog.models.log import ApiRequestLog
+from auditlog.models.sites import Membership, Role, Site
+from auditlog.models.views import Preference
+
+__all__ = ["ApiRequestLog", "Membership", "Preference", "Role", "Site"]

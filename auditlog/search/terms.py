@@ -1,0 +1,103 @@
+r"""The value of a search key: `a,b` is either, `"a,b"` is one, `*` is any text, `\*` the character.
+
+The same grammar serves the form, the URL and the search box; each function here raises ValueError with a sentence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+_ESCAPABLE = '*,"\\'
+_LIKE_SPECIAL = re.compile(r"([\\%_])")
+_BOUND = re.compile(r"^(>=|<=|>|<)?(\d{1,12})$")
+_BETWEEN = re.compile(r"^(\d{0,12})\.\.(\d{0,12})$")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text to compare with: itself, or an SQL LIKE pattern where it holds a wildcard."""
+
+    value: str
+    pattern: str
+    has_wildcard: bool
+
+
+@dataclass(frozen=True)
+class Span:
+    """Whole numbers from `least` to `most`, both included; None is unbounded."""
+
+    least: int | None
+    most: int | None
+
+
+def split(value: str) -> list[str]:
+    """Return the alternatives of `value`, still in this grammar, empty ones left out."""
+    parts, part, quoted, escaped = [], "", False, False
+    for char in value:
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == "," and not quoted:
+            parts.append(part)
+            part = ""
+            continue
+        part += char
+    if quoted:
+        raise ValueError(f"the quote in {value} is never closed.")
+    return [part.strip() for part in [*parts, part] if part.strip()]
+
+
+def text(part: str) -> Text:
+    """Read one alternative as a text or a pattern."""
+    value, pattern, has_wildcard = "", "", False
+    chars = iter(part)
+    for char in chars:
+        if char == '"':
+            continue
+        if char == "*":
+            value += char
+            pattern += "%"
+            has_wildcard = True
+            continue
+        if char == "\\":
+            follower = next(chars, "")
+            char = follower if follower and follower in _ESCAPABLE else char + follower
+        value += char
+        pattern += _LIKE_SPECIAL.sub(r"\\\1", char)
+    return Text(value, pattern, has_wildcard)
+
+
+def exactly(value: str) -> str:
+    """Return the alternative that means `value` and nothing else; `text` and `split` read it back."""
+    escaped = re.sub(r'[*"\\]', r"\\\g<0>", value)
+    return f'"{escaped}"' if "," in value or value != value.strip() else escaped
+
+
+def span(part: str) -> Span:
+    """Read `404`, `400..499`, `..99`, `>2000`, `>=500`, `<100` or `<=100`."""
+    if match := _BOUND.match(part):
+        sign, number = match[1], int(match[2])
+        least = {None: number, ">=": number, ">": number + 1}.get(sign)
+        most = {None: number, "<=": number, "<": number - 1}.get(sign)
+        return Span(least, most)
+    if (match := _BETWEEN.match(part)) and (match[1] or match[2]):
+        least, most = (int(side) if side else None for side in match.groups())
+        if least is not None and most is not None and least > most:
+            raise ValueError(f"{part} runs backwards, expected the smaller number first.")
+        return Span(least, most)
+    raise ValueError(f"{part} is not a number or range, expected one such as 404, 400..499 or >=500.")
+
+
+def network(part: str) -> str:
+    """Read an IP address or a network in CIDR notation."""
+    try:
+        return str(ipaddress.ip_network(part, strict=False))
+    except ValueError:
+        raise ValueError(
+            f"{part} is not an IP address or network, expected one such as 192.0.2.7 or 10.0.0.0/8."
+        ) from None

@@ -1,0 +1,1 @@
+"""The rows: the partitioned table, the one writer, retention."""

@@ -1,0 +1,133 @@
+"""The log's table, one partition per UTC day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import connection, transaction
+
+TABLE = "gatebook_apirequestlog"
+DAYS_AHEAD = 7
+
+_DAY_LOCK = 7003
+"""First key of the advisory lock that lets one connection at a time make a given day."""
+
+# Fixed-width columns first: no padding between them. Texts that are compared exactly are COLLATE "C", so that order and
+# prefix searches do not depend on the server's locale; texts searched in any case keep the database's own collation.
+CREATE_TABLE = f"""
+CREATE TABLE {TABLE} (
+    created_at timestamptz NOT NULL,
+    site_id integer NOT NULL,
+    duration_ms integer,
+    response_code smallint,
+    user_is_from_parent_site boolean NOT NULL,
+    success boolean GENERATED ALWAYS AS (
+        COALESCE(response_code < 400, error_type IS NULL AND error_message IS NULL)
+    ) STORED,
+    request_id text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C",
+    username text COLLATE "C",
+    impersonator_user_id text COLLATE "C",
+    impersonator_username text COLLATE "C",
+    interface text COLLATE "C",
+    api_key_id text COLLATE "C",
+    api_key_prefix text COLLATE "C",
+    api_name text COLLATE "C",
+    request_method text COLLATE "C",
+    request_ip inet,
+    request_host text COLLATE "C",
+    request_path text,
+    user_agent text,
+    error_type text COLLATE "C",
+    error_message text,
+    details jsonb,
+    PRIMARY KEY (created_at, site_id, request_id)
+) PARTITION BY RANGE (created_at)
+"""
+
+INDEXES = {
+    # The log page of a site, newest first.
+    "gatebook_log_page": "(site_id, created_at)",
+    # "What failed?"
+    "gatebook_log_failures": "(site_id, created_at) WHERE NOT success",
+    # "What became of this Request-ID?", also without a date.
+    "gatebook_log_request": "USING hash (request_id)",
+}
+"""The indexes that every day has, each named for the question it serves."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One attached day."""
+
+    name: str
+    day: date
+
+    @property
+    def start(self) -> datetime:
+        """The day's first instant."""
+        return datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        """The next day's first instant."""
+        return self.start + timedelta(days=1)
+
+
+def create_table() -> None:
+    """Create the log without any day. For the migration."""
+    with connection.cursor() as cursor:
+        cursor.execute(CREATE_TABLE)
+        for name, definition in INDEXES.items():
+            cursor.execute(f"CREATE INDEX {name} ON {TABLE} {definition}")
+
+
+def drop_table() -> None:
+    """Drop the log and all its days. For the migration's way back."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {TABLE}")
+
+
+def partition_of(day: date) -> Partition:
+    """Return the partition that holds `day`, whether it exists or not."""
+    return Partition(f"{TABLE}_{day:%Y%m%d}", day)
+
+
+def attached() -> list[Partition]:
+    """Return the days there are, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = %s::regclass",
+            [TABLE],
+        )
+        names = sorted(name for (name,) in cursor.fetchall())
+    return [Partition(name, datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()) for name in names]
+
+
+def ensure_days(days: Iterable[date]) -> list[date]:
+    """Make the missing ones of `days` and return those made. Safe beside readers, writers and itself."""
+    wanted = set(days) - {partition.day for partition in attached()}
+    return [day for day in sorted(wanted) if _make(partition_of(day))]
+
+
+def ensure_days_ahead(today: date) -> list[date]:
+    """Make today and the next `DAYS_AHEAD` days, so that no writer has to."""
+    return ensure_days(today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1))
+
+
+def _make(partition: Partition) -> bool:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '5s'")
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_DAY_LOCK, partition.day.toordinal()])
+        cursor.execute("SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%s)", [partition.name])
+        if cursor.fetchone():
+            return False
+        # LIKE and ATTACH: `PARTITION OF` would wait for every reader and writer of the whole log.
+        cursor.execute(f"CREATE TABLE {partition.name} (LIKE {TABLE} INCLUDING ALL)")
+        cursor.execute(
+            f"ALTER TABLE {TABLE} ATTACH PARTITION {partition.name} FOR VALUES FROM (%s) TO (%s)",
+            [partition.start, partition.end],
+        )
+    return True

@@ -1,0 +1,109 @@
+"""Retention: whole days leave by DROP, a site with a shorter retention by DELETE in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import OperationalError, connection, transaction
+from psycopg import errors
+
+from auditlog.models import Site
+from auditlog.store import partitions
+from auditlog.store.partitions import TABLE, Partition
+
+BATCH = 10_000
+_PURGE_LOCK = 7004
+
+
+@dataclass
+class Purged:
+    """What a purge removed, or would remove."""
+
+    days: list[date] = field(default_factory=list)
+    """Days dropped whole: they are past every site's retention."""
+    rows: dict[str, int] = field(default_factory=dict)
+    """Rows deleted from days that stay, by the slug of their site."""
+    busy: list[date] = field(default_factory=list)
+    """Days that a reader held open; the next purge takes them."""
+
+
+def purge(now: datetime | None = None, *, dry_run: bool = False) -> Purged | None:
+    """Remove what is past its site's retention at `now`; with `dry_run` only say what it would be.
+
+    Safe to run twice, concurrently and after weeks off. Returns None while another purge is running.
+    """
+    now = now or datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [_PURGE_LOCK])
+        if not cursor.fetchone()[0]:
+            return None
+        try:
+            return _purge(now, dry_run=dry_run)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_PURGE_LOCK])
+
+
+def _purge(now: datetime, *, dry_run: bool) -> Purged:
+    sites = list(Site.objects.order_by("pk"))
+    purged = Purged()
+    if not sites:
+        return purged
+    days = partitions.attached()
+    longest = now - timedelta(days=max(site.retention_days for site in sites))
+    gone = [day for day in days if day.end <= longest]
+    for day in gone:
+        if dry_run or _drop(day):
+            purged.days.append(day.day)
+        else:
+            purged.busy.append(day.day)
+    oldest_kept = min((day.start for day in days if day not in gone), default=now)
+    for site in sites:
+        cutoff = now - timedelta(days=site.retention_days)
+        count = _count(site, oldest_kept, cutoff) if dry_run else _delete(site, oldest_kept, cutoff)
+        if count:
+            purged.rows[site.slug] = count
+    return purged
+
+
+def _drop(day: Partition) -> bool:
+    """Drop one day; False if a reader held it for longer than two seconds."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")  # a waiting DROP makes every new reader queue behind it
+            cursor.execute(f"DROP TABLE IF EXISTS {day.name}")
+    except OperationalError as error:
+        if isinstance(error.__cause__, errors.LockNotAvailable):
+            return False
+        raise
+    return True
+
+
+def _count(site: Site, since: datetime, until: datetime) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM {TABLE} WHERE site_id = %s AND created_at >= %s AND created_at < %s",  # noqa: S608
+            [site.pk, since, until],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _delete(site: Site, since: datetime, until: datetime) -> int:
+    """Delete the rows of `site` from `since` up to `until`, oldest first, a batch to a transaction."""
+    deleted = 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT max(created_at) FROM (SELECT created_at FROM {TABLE} WHERE site_id = %s AND created_at >= %s "  # noqa: S608
+                "AND created_at < %s ORDER BY created_at LIMIT %s) AS batch",
+                [site.pk, since, until, BATCH],
+            )
+            last = cursor.fetchone()[0]
+            if last is None:
+                return deleted
+            cursor.execute(
+                f"DELETE FROM {TABLE} WHERE site_id = %s AND created_at >= %s AND created_at <= %s",  # noqa: S608
+                [site.pk, since, last],
+            )
+            deleted += cursor.rowcount
+        since = last

@@ -1,0 +1,103 @@
+"""The one way into the log: `write()` stores entries once, however often they are sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.db import OperationalError, connection, transaction
+from django.db.utils import IntegrityError
+from psycopg import errors
+
+from auditlog.models import Site
+from auditlog.store import partitions
+from gatebook.entry import FIELDS, Entry
+
+TOLERATED_AHEAD = timedelta(days=1)
+"""How far a sender's clock may be ahead before its entries are refused."""
+
+_ATTEMPTS = 5
+_COLUMNS = ("site_id", *FIELDS)
+_COPY = f"COPY incoming ({', '.join(_COLUMNS)}) FROM STDIN"
+# Ordered by the key, because unordered re-sends deadlock; counted by RETURNING, because a distributed row count counts
+# what was sent.
+_STORE = f"""
+WITH stored AS (
+    INSERT INTO {partitions.TABLE} ({", ".join(_COLUMNS)})
+    SELECT {", ".join(_COLUMNS)} FROM incoming ORDER BY created_at, site_id, request_id
+    ON CONFLICT DO NOTHING RETURNING 1
+) SELECT count(*) FROM stored
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An entry that was not stored: its place in the batch, the field at fault and why."""
+
+    index: int
+    field: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a batch: stored + duplicates + rejected = sent."""
+
+    stored: int
+    duplicates: int
+    rejected: list[Rejection] = field(default_factory=list)
+
+
+def write(site: Site, entries: Sequence[Entry]) -> Written:
+    """Store `entries` of `site`, durable when this returns; those already there stay as they are.
+
+    Entries older than the site's retention or more than a day ahead come back in `rejected`. Raises django.db.Error
+    when the database is away: nothing of the batch is stored then, and sending it again is safe.
+    """
+    now = datetime.now(UTC)
+    oldest, newest = now - timedelta(days=site.retention_days), now + TOLERATED_AHEAD
+    rejected = []
+    accepted = []
+    for index, entry in enumerate(entries):
+        if entry.created_at < oldest:
+            error = f"{entry.created_at.isoformat()} is older than the retention of {site.retention_days} days"
+            rejected.append(Rejection(index, "created_at", error))
+        elif entry.created_at > newest:
+            error = f"{entry.created_at.isoformat()} is more than a day ahead of {now.isoformat(timespec='seconds')}"
+            rejected.append(Rejection(index, "created_at", error))
+        else:
+            accepted.append(entry)
+    stored = _store(site, accepted) if accepted else 0
+    return Written(stored, len(accepted) - stored, rejected)
+
+
+def _store(site: Site, entries: list[Entry]) -> int:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _copy(site, entries)
+        except (IntegrityError, OperationalError) as error:
+            if attempt == _ATTEMPTS:
+                raise
+            if isinstance(error.__cause__, errors.CheckViolation):  # a day is missing
+                partitions.ensure_days({entry.created_at.date() for entry in entries})
+            elif not isinstance(error.__cause__, errors.DeadlockDetected):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _copy(site: Site, entries: list[Entry]) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE {partitions.TABLE}) ON COMMIT DELETE ROWS")
+        cursor.execute("DELETE FROM incoming")  # inside a caller's transaction an earlier batch is still there
+        with cursor.copy(_COPY) as copy:
+            for entry in entries:
+                copy.write_row(_row(site, entry))
+        cursor.execute(_STORE)
+        return int(cursor.fetchone()[0])
+
+
+def _row(site: Site, entry: Entry) -> tuple[object, ...]:
+    values = [getattr(entry, name) for name in FIELDS[:-1]]
+    return (site.pk, *values, json.dumps(entry.details) if entry.details else None)

@@ -1,0 +1,1 @@
+"""The server's project: settings, addresses, workers and the embedded database."""

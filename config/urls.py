@@ -1,0 +1,28 @@
+"""Every address of the server. A site's slug comes first, so our own first segments are reserved (models/sites.py)."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+
+from auditlog.dashboard.columns import keep_columns
+from auditlog.dashboard.entry import entry_page
+from auditlog.dashboard.health import healthz, readyz
+from auditlog.dashboard.logs import log_page
+from auditlog.dashboard.sign_in import SignIn
+from auditlog.dashboard.sites import site_page, sites_page
+from auditlog.export import csv
+
+urlpatterns = [
+    path("", sites_page, name="sites"),
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("accounts/sign-in/", SignIn.as_view(), name="login"),
+    path("accounts/sign-out/", LogoutView.as_view(), name="logout"),
+    path("accounts/columns/", keep_columns, name="keep_columns"),
+    path("admin/", admin.site.urls),
+    path("hijack/", include("hijack.urls")),
+    path("<slug:site_slug>/", site_page, name="site"),
+    path("<slug:site_slug>/logs/", log_page, name="logs"),
+    path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
+    path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
+]
