@@ -41,7 +41,6 @@ SECRET_NAMES = frozenset(
         "pin",
         "private_key",
         "pwd",
-        "refresh",
         "samlart",
         "samlrequest",
         "samlresponse",
@@ -103,7 +102,7 @@ class Redactor:
     """Hides the values of secret-looking names; `extra_names` adds to the built-in ones."""
 
     def __init__(self, extra_names: Sequence[str] = ()) -> None:
-        self._names = SECRET_NAMES | {_plain_name(name) for name in extra_names}
+        self._names = SECRET_NAMES.union(*map(_words, extra_names))
         self._is_secret = lru_cache(maxsize=2048)(self._decide)
         extra = "|".join(map(re.escape, extra_names))
         self._extra_pair = re.compile(_PAIR.replace("NAME", extra), re.IGNORECASE) if extra else None
@@ -154,24 +153,23 @@ class Redactor:
         return hidden if plain == value else quote(hidden, safe="/[]:,")
 
     def _decide(self, name: str) -> bool:
-        name = _plain_name(name)
-        return name in self._names or any(part in name for part in SECRET_PARTS)
+        words = _words(name)
+        return not self._names.isdisjoint(words) or any(part in word for word in words for part in SECRET_PARTS)
 
 
-def _plain_name(name: str) -> str:
+def _words(name: str) -> list[str]:
+    """Return the words of a parameter's name: `user[new-password][0]` has two."""
     for _ in range(_MAX_NESTING):
         if "%" not in name and "+" not in name:
             break
         name = unquote_plus(name)
-    name = name.strip().lower().replace("-", "_").replace(" ", "_")
-    # user[password], user.password, password[], password[0]: the last word that is one.
-    words = [word for word in re.split(r"[\[\].]+", name) if word and not word.isdigit()]
-    return words[-1] if words else name
+    name = name.lower().replace("-", "_").replace(" ", "_")
+    return [word.strip("_") for word in re.split(r"[\[\].]+", name) if word]
 
 
 def _is_search_for_codes(name: str, value: str) -> bool:
     """`code=400..499` asks for response codes; an authorisation code looks different."""
-    return name.lower() == "code" and _RESPONSE_CODES.match(unquote(value)) is not None
+    return name.lower().lstrip("-") == "code" and _RESPONSE_CODES.match(unquote(value)) is not None
 
 
 def _without_key(match: re.Match[str]) -> str:
