@@ -53,6 +53,7 @@ class Supervisor:
         self.notes = var / "processes.json"
         self.parts: list[Part] = []
         self.logs.mkdir(parents=True, exist_ok=True)
+        self._not_ours = {child.pid for child in psutil.Process().children()}
 
     def log_of(self, part: Part) -> Path:
         """Return where the part's output goes."""
@@ -92,9 +93,10 @@ class Supervisor:
         self.notes.unlink(missing_ok=True)
 
     def kill_all(self) -> None:
-        """Kill whatever we started, at once."""
+        """Kill whatever we started, at once, also what an interruption kept us from noting."""
         for child in psutil.Process().children():
-            kill_group(child.pid)
+            if child.pid not in self._not_ours:
+                kill_group(child.pid)
 
     def _look_after(self, part: Part) -> None:
         code = part.process.poll() if part.process else None

@@ -39,16 +39,15 @@ def test_a_stranger_who_was_given_the_number_is_left_alone(tmp_path, sleeper):
     assert sleeper.poll() is None
 
 
-@pytest.mark.parametrize("text", ["", "[{", "null"])
+@pytest.mark.parametrize("text", ["", "[{"])
 def test_unreadable_notes_are_no_obstacle(tmp_path, text):
     (tmp_path / "notes.json").write_text(text)
     assert stop_orphans(tmp_path / "notes.json") == 0
 
 
 def test_who_does_not_listen_is_killed():
-    process = subprocess.Popen(
-        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], stdout=subprocess.PIPE
-    )
+    script = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
     process.stdout.readline()
     end(process.send_signal, process.wait, (signal.SIGTERM, 0.3))
     process.stdout.close()
