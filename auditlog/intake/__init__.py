@@ -1,0 +1,1 @@
+"""The doors: what turns data from outside into entries."""

@@ -1,0 +1,169 @@
+r"""Apache's and nginx's access log: common, combined, and either with the virtual host in front.
+
+    host.example:443 192.0.2.7 - bob [17/May/2026:10:05:03 +0200] "GET /a?b=1 HTTP/1.1" 200 512 "referrer" "agent"
+
+`-` is a marker, not a value. `\"` and `\x16` are how servers write what a client sent; texts are turned back. What
+follows the user agent is not read. The log has no request id: see `LineIdentity`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import BinaryIO
+
+from auditlog.intake.formats.shape import Format, Rejected, excerpt, first_lines, numbered_lines, reason_for
+from gatebook.addresses import normal_address
+from gatebook.entry import Entry, text_of
+
+
+def _quoted(name: str) -> str:
+    return rf'"(?P<{name}>[^"\\]*(?:\\.[^"\\]*)*)"'
+
+
+_LINE = re.compile(
+    r"(?P<client>[^\[]+?) "
+    r"\[(?P<day>\d{1,2})/(?P<month>[A-Za-z]{3})/(?P<year>\d{4}):(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+    r"(?:\.(?P<fraction>\d{1,6}))? (?P<sign>[+-])(?P<zone>\d{4})\] "
+    rf"{_quoted('request')} (?P<code>\d{{3}}|-) (?P<bytes>\d+|-)"
+    rf"(?: {_quoted('referrer')})?"
+    rf"(?: {_quoted('agent')}(?=\s|$)| \"(?P<broken_off>[^\"\\]*(?:\\.[^\"\\]*)*\\?)$|(?= [^\"]|\s*$))",
+    re.ASCII | re.DOTALL,
+)
+_REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\S.*) HTTP/\d(?:\.\d)?", re.ASCII | re.DOTALL)
+_REQUEST_WITHOUT_VERSION = re.compile(r"([A-Z]{1,32}) (/\S*)", re.ASCII)
+_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\abfnrtv]))")
+_ESCAPED = dict(zip(b'"\\abfnrtv', b'"\\\a\b\f\n\r\t\v', strict=True))
+# Not strptime: it is slow and speaks the machine's language.
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
+
+
+class LineIdentity:
+    """Request-IDs for a log without any: a hash of the line and its ordinal among equal lines of the file.
+
+    So equal lines are all kept, and reading the file again makes the same ids. Equal lines carry the same second and
+    stand close together; only the last 200,000 to 400,000 different lines are remembered, to keep the memory constant.
+    """
+
+    REMEMBERED = 200_000
+
+    def __init__(self) -> None:
+        self._recent: dict[bytes, int] = {}
+        self._earlier: dict[bytes, int] = {}
+
+    def of(self, line: bytes) -> str:
+        """Return the Request-ID of the file's next line."""
+        digest = hashlib.blake2b(line, digest_size=16).digest()
+        ordinal = (self._recent.get(digest) or self._earlier.get(digest, 0)) + 1
+        self._recent[digest] = ordinal
+        if len(self._recent) >= self.REMEMBERED:
+            self._recent, self._earlier = {}, self._recent
+        return f"line-{digest.hex()}" + (f"-{ordinal}" if ordinal > 1 else "")
+
+
+def recognises(head: bytes) -> bool:
+    """Whether one of the first lines is one of an access log."""
+    return any(_LINE.match(text_of(line)) for line in first_lines(head))
+
+
+def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
+    """Read one request a line."""
+    identity = LineIdentity()
+    for number, line in numbered_lines(stream):
+        if isinstance(line, Rejected):
+            yield line
+            continue
+        content = line.rstrip(b"\r\n")
+        match = _LINE.match(text_of(content))
+        if match is None or (match["broken_off"] is not None and content == line):
+            # A last line without its end is still being written; the next import finds it whole.
+            yield Rejected(number, "not a line of an access log" if match is None else "breaks off", excerpt(line))
+            continue
+        try:
+            yield _entry(match, identity.of(content))
+        except ValueError as error:
+            yield Rejected(number, reason_for(error), excerpt(line))
+
+
+def _entry(match: re.Match[str], request_id: str) -> Entry:
+    referrer, agent = match["referrer"], match["agent"]
+    if (broken_off := match["broken_off"]) is not None:
+        referrer, agent = (broken_off, None) if referrer is None else (referrer, broken_off)
+    details = {"bytes": _value(match["bytes"]), "referrer": _text(referrer)}
+    host, address, user = _client(match["client"])
+    method, path = _request(match["request"])
+    if method is None and _value(match["request"]):
+        details["request_line"] = match["request"]  # a TLS hello, a scanner's greeting: kept as the server wrote it
+    return Entry(
+        created_at=_moment(match),
+        request_id=request_id,
+        username=_text(user),
+        request_method=method,
+        request_path=path,
+        request_ip=_value(address),
+        request_host=_value(host),
+        response_code=int(match["code"]) or None if match["code"] != "-" else None,
+        user_agent=_text(agent),
+        details={key: value for key, value in details.items() if value},
+    )
+
+
+def _client(text: str) -> tuple[str | None, str, str | None]:
+    """Return virtual host, address and user out of what stands before the time."""
+    words = text.split(" ")
+    if len(words) > 3 and normal_address(words[0]) is None and (words[2] == "-" or normal_address(words[1])):
+        return words[0], words[1], " ".join(words[3:])
+    if len(words) < 3:
+        raise ValueError("not a line of an access log")
+    return None, words[0], " ".join(words[2:])
+
+
+def _request(text: str) -> tuple[str | None, str | None]:
+    if match := _REQUEST.fullmatch(text) or _REQUEST_WITHOUT_VERSION.fullmatch(text):
+        return match[1], _unescape(match[2])
+    return None, None
+
+
+def _moment(match: re.Match[str]) -> datetime:
+    try:
+        offset = timedelta(hours=int(match["zone"][:2]), minutes=int(match["zone"][2:]))
+        return datetime(
+            int(match["year"]),
+            _MONTHS[match["month"].lower()],
+            int(match["day"]),
+            int(match["hour"]),
+            int(match["minute"]),
+            int(match["second"]),
+            int((match["fraction"] or "").ljust(6, "0")),
+            tzinfo=timezone(-offset if match["sign"] == "-" else offset) if offset else UTC,
+        )
+    except (KeyError, ValueError):
+        raise ValueError("created_at: not a time there is") from None
+
+
+def _value(text: str | None) -> str | None:
+    return None if text in (None, "-", "", '""') else text
+
+
+def _text(text: str | None) -> str | None:
+    text = _value(text)
+    return _unescape(text) if text else None
+
+
+def _unescape(text: str) -> str:
+    r"""Turn `\"`, `\\`, `\n` and `\x1b` back into what the client sent."""
+    if "\\" not in text:
+        return text
+    return text_of(_ESCAPE.sub(_unescaped, text.encode()))
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 16) if match[1] else _ESCAPED[match[2][0]]])
+
+
+FORMAT = Format(
+    "combined", "Apache or nginx access log (common, combined, with or without virtual host)", recognises, read
+)

@@ -1,0 +1,98 @@
+"""What every format shares: entries or rejections out of a stream of bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import msgspec
+
+from gatebook.entry import Entry, text_of
+
+LINE_LIMIT = 1024 * 1024
+"""Bytes of a line that are read; a longer one is rejected, so that a file without line ends cannot fill the memory."""
+
+EXCERPT_LIMIT = 160
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A line or record that is no entry: its number in the file (from 1), why, and how it begins."""
+
+    number: int
+    reason: str
+    excerpt: str
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of log file: its name for `--format`, how to recognise and how to read it."""
+
+    name: str
+    title: str
+    recognises: Callable[[bytes], bool]
+    """Told the beginning of a file, says whether it is of this format."""
+    read: Callable[[BinaryIO], Iterator[Entry | Rejected]]
+    """Reads a file in order; whatever is in it, each line or record is an entry or a rejection."""
+
+
+def excerpt(data: bytes) -> str:
+    """Return the beginning of `data` as one line of text."""
+    return " ".join(text_of(data[: 4 * EXCERPT_LIMIT]).split())[:EXCERPT_LIMIT]
+
+
+def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | Rejected]]:
+    """Yield number and bytes, with its end, of each line that is not blank; without a byte order mark."""
+    number = 0
+    while line := stream.readline(LINE_LIMIT + 1):
+        number += 1
+        if len(line) > LINE_LIMIT and not line.endswith(b"\n"):
+            start = line[: 4 * EXCERPT_LIMIT]
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(LINE_LIMIT)
+            yield number, Rejected(number, f"longer than {LINE_LIMIT:,} bytes", excerpt(start))
+            continue
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if line.strip():
+            yield number, line
+
+
+def first_lines(head: bytes) -> list[bytes]:
+    """Return the first lines of a file's beginning that are not blank, for recognising it."""
+    lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()[:20]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def decode_object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object that `data` is. Raises ValueError with a reason that names no value."""
+    try:
+        value = msgspec.json.decode(data)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except ValueError:
+        value = _decode_odd(data)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def _decode_odd(data: bytes) -> Any:
+    # Bytes that are no UTF-8 and lone surrogates: the standard library reads them, an Entry replaces them.
+    try:
+        return json.loads(text_of(data))
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except ValueError:
+        raise ValueError("not JSON, or broken off") from None
+
+
+def reason_for(error: Exception) -> str:
+    """Return why an Entry refused its values: the field, then what is wrong, without the value where it can."""
+    message = str(error)
+    if " - at `$." in message:
+        message, _, place = message.rpartition(" - at `$.")
+        return f"{place.rstrip('`')}: {message[:1].lower()}{message[1:]}"
+    return message
