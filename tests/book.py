@@ -1,0 +1,120 @@
+"""A small book to test with: sites, people with each role, and entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+
+from auditlog.models import Membership, Role, Site
+from auditlog.store import partitions
+from auditlog.store.writer import write
+from gatebook.entry import Entry
+
+_numbers = count(1)
+
+
+def entry(**fields: Any) -> Entry:
+    """An entry of ten minutes ago with a Request-ID of its own; `fields` say what matters."""
+    fields.setdefault("created_at", ago(minutes=10))
+    fields.setdefault("request_id", f"request-{next(_numbers)}")
+    return Entry(**fields)
+
+
+def ago(**span: float) -> datetime:
+    """The moment that long ago."""
+    return datetime.now(UTC) - timedelta(**span)
+
+
+def make_entry(site: Site, **fields: Any) -> Entry:
+    """Store one entry."""
+    made = entry(**fields)
+    written = write(site, [made])
+    assert written.stored == 1, written
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _empty_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Drop the log's days after a test that commits: Django's flush does not know unmanaged tables."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = "live_server" in request.fixturenames or bool(marker and marker.kwargs.get("transaction"))
+    if commits:
+        request.getfixturevalue("transactional_db")  # so that the database is still open below
+    yield
+    if commits:
+        with connection.cursor() as cursor:
+            for partition in partitions.attached():
+                cursor.execute(f"DROP TABLE {partition.name}")
+
+
+@pytest.fixture
+def site(db: None) -> Site:
+    """The parent site Acme."""
+    return Site.objects.create(slug="acme", name="Acme")
+
+
+@pytest.fixture
+def child(site: Site) -> Site:
+    """A child site of Acme."""
+    return Site.objects.create(slug="acme-eu", name="Acme Europe", parent=site)
+
+
+@pytest.fixture
+def other_site(db: None) -> Site:
+    """A site that has nothing to do with Acme."""
+    return Site.objects.create(slug="globex", name="Globex")
+
+
+@pytest.fixture
+def administrator(site: Site) -> User:
+    """An administrator of Acme."""
+    return _member("alice", site, Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def staff(site: Site) -> User:
+    """A member of Acme's staff."""
+    return _member("bob", site, Role.STAFF)
+
+
+@pytest.fixture
+def child_staff(child: Site) -> User:
+    """A member of the child site's staff."""
+    return _member("carol", child, Role.STAFF)
+
+
+@pytest.fixture
+def stranger(other_site: Site) -> User:
+    """An administrator elsewhere, without a role on Acme."""
+    return _member("mallory", other_site, Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def superuser(db: None) -> User:
+    """A superuser of Gatebook."""
+    return User.objects.create_superuser("root", password="open sesame, please")
+
+
+@pytest.fixture
+def signed_in() -> Callable[[User], Client]:
+    """Return a browser in which a user is signed in."""
+
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return sign_in
+
+
+def _member(username: str, site: Site, role: Role) -> User:
+    user = User.objects.create_user(username, password=f"{username} opens the gate")
+    Membership.objects.create(site=site, user=user, role=role)
+    return user

@@ -1,0 +1,89 @@
+"""The grammar of a search key's value."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditlog.search import terms
+from auditlog.search.terms import Span, Text
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        ("a", ["a"]),
+        ("a,b", ["a", "b"]),
+        (" a , b ,", ["a", "b"]),
+        ('"a,b",c', ['"a,b"', "c"]),
+        (r"a\,b", [r"a\,b"]),
+        (r"say \"hi\",x", [r"say \"hi\"", "x"]),
+        (",,", []),
+    ],
+)
+def test_commas_part_alternatives_unless_quoted_or_escaped(value, parts):
+    assert terms.split(value) == parts
+
+
+def test_a_quote_that_never_closes_is_said():
+    with pytest.raises(ValueError, match="never closed"):
+        terms.split('"a,b')
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("svc-*", Text("svc-*", "svc-%", True)),
+        (r"svc-\*", Text("svc-*", "svc-*", False)),
+        ("100%_", Text("100%_", r"100\%\_", False)),
+        (r"DOMAIN\bob", Text(r"DOMAIN\bob", r"DOMAIN\\bob", False)),
+        ('"a,b"', Text("a,b", "a,b", False)),
+        ("tail\\", Text("tail\\", "tail\\\\", False)),
+    ],
+)
+def test_a_star_is_a_wildcard_and_everything_else_itself(part, text):
+    assert terms.text(part) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_exactly_means_one_text_and_nothing_else(value):
+    (part,) = terms.split(terms.exactly(value))
+    text = terms.text(part)
+    assert (text.value, text.has_wildcard) == (value, False)
+
+
+@pytest.mark.parametrize(
+    ("part", "span"),
+    [
+        ("404", Span(404, 404)),
+        ("400..499", Span(400, 499)),
+        ("500..", Span(500, None)),
+        ("..99", Span(None, 99)),
+        (">2000", Span(2001, None)),
+        (">=500", Span(500, None)),
+        ("<100", Span(None, 99)),
+        ("<=100", Span(None, 100)),
+    ],
+)
+def test_numbers_and_ranges(part, span):
+    assert terms.span(part) == span
+
+
+@pytest.mark.parametrize("part", ["4xx", "", "..", "-1", "499..400", "1e3", "9" * 30])
+def test_what_is_no_number_or_range_is_said(part):
+    with pytest.raises(ValueError, match="expected"):
+        terms.span(part)
+
+
+@pytest.mark.parametrize(
+    ("part", "network"),
+    [("10.0.0.1/8", "10.0.0.0/8"), ("192.0.2.7", "192.0.2.7/32"), ("2001:db8::/32", "2001:db8::/32")],
+)
+def test_addresses_and_networks(part, network):
+    assert terms.network(part) == network
+
+
+def test_what_is_no_address_is_said():
+    with pytest.raises(ValueError, match="10.0.0.300 is not an IP address or network"):
+        terms.network("10.0.0.300")
