@@ -1,0 +1,179 @@
+"""Log files: opening them, and the loop that takes them into the book."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from msgspec.structs import replace
+
+from auditlog.intake import formats
+from auditlog.intake.formats.shape import Format, Rejected
+from auditlog.models import Site
+from auditlog.store.writer import write
+from gatebook.conf import conf
+from gatebook.entry import Entry
+
+BATCH = 5_000
+"""Entries per write: larger ones gain nothing and hold locks longer."""
+
+HEAD = 64 * 1024
+"""Bytes of a file's beginning that are looked at to recognise its format."""
+
+EXAMPLES = 3
+"""Rejected lines shown for each reason."""
+
+_GZIP = b"\x1f\x8b"
+_BROKEN = (EOFError, OSError, zlib.error)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)?")
+
+
+class UnreadableError(Exception):
+    """A file that cannot be taken in at all; the message is one sentence that names it."""
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A file whose format is known."""
+
+    path: Path
+    format: Format
+
+    def read(self, progress: Callable[[int], None] = lambda done: None) -> Iterator[Entry | Rejected]:
+        """Yield what is in it; a file that breaks off ends in a rejection. `progress` hears of bytes read on disk."""
+        count = done = 0
+        try:
+            with _opened(self.path) as (raw, stream):
+                for item in self.format.read(stream):
+                    count += 1
+                    yield item
+                    if (position := raw.tell()) > done:
+                        progress(position - done)
+                        done = position
+        except _BROKEN as error:
+            yield Rejected(count + 1, f"the file breaks off: {error}", str(self.path))
+
+
+@dataclass
+class Tally:
+    """What became of what was read: read = stored + duplicates + rejected."""
+
+    read: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    """How often, by reason."""
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """The first few of each reason: where it stands and how it begins."""
+
+    def reject(self, reason: str, example: str) -> None:
+        """Count a rejection."""
+        self.rejected[reason] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < EXAMPLES:
+            examples.append(conf().redactor.text(conf().redactor.path(example)))
+
+
+def find(path: Path, format_name: str | None = None) -> LogFile:
+    """Return the file with its format, by name or by what it begins with. Raises UnreadableError."""
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"{path} is a folder; name the files in it, such as {path}/*.log.")
+        with _opened(path) as (_, stream):
+            head = stream.read(HEAD)
+    except _BROKEN as error:
+        raise UnreadableError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    if format_name is not None:
+        return LogFile(path, formats.FORMATS[format_name])
+    detected = formats.detect(head) if head.strip() else formats.FORMATS["gatebook"]
+    if detected is None:
+        known = ", ".join(formats.FORMATS)
+        raise UnreadableError(f"{path} is of no format known here; say which with --format ({known}).")
+    return LogFile(path, detected)
+
+
+def newest(files: Iterable[LogFile], progress: Callable[[int], None] = lambda done: None) -> datetime | None:
+    """Return the time of the newest entry in all of `files`, or None if there is no entry."""
+    moments = (item.created_at for file in files for item in file.read(progress) if isinstance(item, Entry))
+    return max(moments, default=None)
+
+
+def days_to_yesterday(moment: datetime, today: date) -> int:
+    """Return by how many days to shift so that `moment` falls on the day before `today`.
+
+    On yesterday and not on the last moment before now: so the shift is the same all day, and importing twice on one
+    day adds nothing.
+    """
+    return (today - moment.astimezone(UTC).date()).days - 1
+
+
+def import_file(
+    file: LogFile, site: Site, tally: Tally, *, shift_days: int = 0, progress: Callable[[int], None] = lambda done: None
+) -> None:
+    """Store what is in `file`, in batches, and count it in `tally`. Importing again adds nothing."""
+    batch: list[Entry] = []
+    for item in file.read(progress):
+        tally.read += 1
+        if isinstance(item, Entry):
+            try:
+                batch.append(_fit_to_store(item, shift_days))
+            except OverflowError:
+                tally.reject("created_at: shifted out of the years 1 to 9999", item.created_at.isoformat())
+        else:
+            tally.reject(item.reason, f"{file.path.name}:{item.number}: {item.excerpt}")
+        if len(batch) >= BATCH:
+            _write(site, batch, tally)
+            batch = []
+    if batch:
+        _write(site, batch, tally)
+
+
+def _write(site: Site, batch: list[Entry], tally: Tally) -> None:
+    written = write(site, batch)
+    tally.stored += written.stored
+    tally.duplicates += written.duplicates
+    for rejection in written.rejected:
+        entry = batch[rejection.index]
+        reason = f"{rejection.field}: {_TIME.sub('a time', rejection.error).removeprefix('a time ')}"
+        what = " ".join(filter(None, [entry.request_method or entry.api_name, entry.request_path]))
+        tally.reject(reason, f"{entry.created_at:%Y-%m-%dT%H:%M:%SZ} {what}"[:160])
+
+
+def _fit_to_store(entry: Entry, shift_days: int) -> Entry:
+    """Return the entry without secrets and, if it is moved, at its new time; the entry says by how much."""
+    redactor = conf().redactor
+    details = {
+        key: redactor.path(value) if key in ("referrer", "request_line") else redactor.text(value)
+        for key, value in entry.details.items()
+    }
+    if shift_days:
+        details["shifted"] = f"{shift_days:+d} days"
+    return replace(
+        entry,
+        created_at=entry.created_at + timedelta(days=shift_days),
+        request_path=entry.request_path and redactor.path(entry.request_path),
+        user_agent=entry.user_agent and redactor.text(entry.user_agent),
+        error_message=entry.error_message and redactor.text(entry.error_message),
+        details=details,
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a file: as it is on disk, and its content without the compression that its first bytes tell."""
+    with path.open("rb") as raw:
+        packed = raw.read(len(_GZIP)) == _GZIP
+        raw.seek(0)
+        if packed:
+            with gzip.GzipFile(fileobj=raw) as stream:
+                yield raw, cast(BinaryIO, stream)
+        else:
+            yield raw, raw
