@@ -136,7 +136,7 @@ def error_of_body(data: object) -> Error:
             kind = _text(data, "error")
     if kind is None and message is None:
         return _first_complaint(data)
-    return Error(kind, message if message != kind or "type" in data else None)
+    return Error(kind, message if message != kind else None)
 
 
 def _first_complaint(data: Any, depth: int = 0) -> Error:

@@ -78,7 +78,7 @@ def test_an_empty_text_is_none():
 
 
 def test_a_time_without_zone_is_refused():
-    with pytest.raises(ValueError, match="created_at.*time zone"):
+    with pytest.raises(ValueError, match=r"created_at.*time zone"):
         entry(created_at=datetime(2026, 5, 4, 12, 0))  # noqa: DTZ001
     with pytest.raises(msgspec.ValidationError, match="created_at"):
         decode_entry(b'{"created_at":"2026-05-04T12:00:00","request_id":"r"}')
