@@ -25,6 +25,7 @@ from config.supervisor import Part, Supervisor, say
 
 HOST = "127.0.0.1"
 WEB_THREADS = 12  # below the 16 connections of the pool: the shipper needs one too
+ALONE = ("--without-mingle", "--without-gossip")  # there are no other workers to talk to
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -74,7 +75,12 @@ def run(kind: str, supervisor: Supervisor) -> None:
 
     say("Starting the worker and the web server …")
     (settings.VAR / "broker").mkdir(exist_ok=True)
-    supervisor.start(Part("worker", program("celery", "-A", "config", "worker", "-B", "-P", "threads", "-c", "2")))
+    supervisor.start(
+        Part(
+            "worker",
+            program("celery", "-A", "config", "worker", "-B", "-P", "threads", "-c", "2", "-l", "INFO", *ALONE),
+        )
+    )
     if kind == "demo":
         supervisor.start(Part("traffic", program("manage.py", "demo_traffic")))
     address = ("--host", HOST, "--port", str(settings.PORT))

@@ -169,8 +169,6 @@ X_FRAME_OPTIONS = "DENY"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR / "static"
-WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -189,13 +187,13 @@ GATEBOOK = {
 }
 
 # --- Work in the background ---------------------------------------------------------------------
-_broker = VAR / "broker"
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {}
-    if REDIS_URL
-    else {"data_folder_in": str(_broker), "data_folder_out": str(_broker), "control_folder": str(_broker)}
-)
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+if not REDIS_URL:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        **dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(VAR / "broker")),
+        "polling_interval": 0.25,  # seconds
+    }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = "UTC"
@@ -207,4 +205,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"axes": {"level": "WARNING"}},
 }
