@@ -26,3 +26,5 @@ urlpatterns = [
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
 ]
+
+handler500 = "auditlog.dashboard.failures.server_error"

@@ -28,5 +28,7 @@ if "GATEBOOK_TEST_VAR" not in os.environ:
 from config.settings import *  # noqa: F403
 from config.settings import STORAGES
 
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise wants it
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
+GATEBOOK["SINK"] = "tests.sinks.NoSink"  # tests of the capture ask for the store
