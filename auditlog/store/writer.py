@@ -18,7 +18,7 @@ from gatebook.entry import FIELDS, Entry
 TOLERATED_AHEAD = timedelta(days=1)
 """How far a sender's clock may be ahead before its entries are refused."""
 
-_ATTEMPTS = 5
+_RETRIES = 4
 _COLUMNS = ("site_id", *FIELDS)
 _COPY = f"COPY incoming ({', '.join(_COLUMNS)}) FROM STDIN"
 # Ordered by the key, because unordered re-sends deadlock; counted by RETURNING, because a distributed row count counts
@@ -74,21 +74,20 @@ def write(site: Site, entries: Sequence[Entry]) -> Written:
 
 
 def _store(site: Site, entries: list[Entry]) -> int:
-    for attempt in range(1, _ATTEMPTS + 1):
+    for _ in range(_RETRIES):
         try:
             return _copy(site, entries)
         except (IntegrityError, OperationalError) as error:
-            if attempt == _ATTEMPTS:
-                raise
             if isinstance(error.__cause__, errors.CheckViolation):  # a day is missing
                 partitions.ensure_days({entry.created_at.date() for entry in entries})
             elif not isinstance(error.__cause__, errors.DeadlockDetected):
                 raise
-    raise AssertionError("unreachable")
+    return _copy(site, entries)
 
 
 def _copy(site: Site, entries: list[Entry]) -> int:
-    with transaction.atomic(), connection.cursor() as cursor:
+    # COPY speaks to the driver itself, whose errors Django would let through as they are.
+    with connection.wrap_database_errors, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE {partitions.TABLE}) ON COMMIT DELETE ROWS")
         cursor.execute("DELETE FROM incoming")  # inside a caller's transaction an earlier batch is still there
         with cursor.copy(_COPY) as copy:
