@@ -143,7 +143,7 @@ class Capture:
         settings = conf()
         self.find_out_who(request)
         error_type, error_message = self._error(response)
-        path = self.request_path if self.request_path is not None else raw_path(request)
+        path = raw_path(request) if self.request_path is None else str(self.request_path)
         return Entry(
             created_at=self.created_at,
             request_id=str(self.request_id),
@@ -152,10 +152,10 @@ class Capture:
             impersonator_user_id=_text(self.impersonator_user_id),
             impersonator_username=_text(self.impersonator_username),
             user_is_from_parent_site=bool(self.user_is_from_parent_site),
-            interface=self.interface or interface_of(request, settings.interfaces),
+            interface=_text(self.interface) or interface_of(request, settings.interfaces),
             api_key_id=_text(self.api_key_id),
             api_key_prefix=_text(self.api_key_prefix),
-            api_name=self.api_name or identity.api_name(request),
+            api_name=_text(self.api_name) or identity.api_name(request),
             request_method=request.method,
             request_path=settings.redactor.path(path),
             request_ip=identity.client_ip(request),
@@ -182,7 +182,7 @@ class Capture:
 
     def stop_clock(self) -> None:
         """Note the duration, unless the view has."""
-        if self.duration_ms is None:
+        if not isinstance(self.duration_ms, int):
             self.duration_ms = round((perf_counter() - self._began) * 1000)
 
     def _error(self, response: HttpResponseBase | None) -> tuple[str | None, str | None]:

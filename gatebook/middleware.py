@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -105,7 +106,8 @@ def _refuse(reason: object) -> HttpResponse:
 def _finish(capture: Capture, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Record an answer, or arrange that it is recorded when its stream ends."""
     try:
-        response.headers[conf().request_id_header] = str(capture.request_id)
+        with contextlib.suppress(ValueError):  # an id that a view has made up and no header can hold
+            response.headers[conf().request_id_header] = str(capture.request_id)
         if capture.ignore:
             return response
         if isinstance(response, StreamingHttpResponse):

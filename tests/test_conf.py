@@ -52,7 +52,7 @@ def test_nonsense_is_refused_naming_key_value_and_what_is_expected(key, value, e
 
 
 def test_an_unknown_key_is_refused_with_those_there_are():
-    with pytest.raises(ImproperlyConfigured, match="'SPOOLL'.*SPOOL, SINK"):
+    with pytest.raises(ImproperlyConfigured, match=r"'SPOOLL'.*SPOOL, SINK"):
         read(SPOOLL="/x")
 
 
