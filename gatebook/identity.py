@@ -148,7 +148,8 @@ def _first_complaint(data: Any, depth: int = 0) -> Error:
             return Error(None, None)
         first = data[0]
         if isinstance(first, dict) and "msg" in first:
-            where = ".".join(str(part) for part in first.get("loc", ()) if isinstance(first["loc"], list | tuple))
+            loc = first.get("loc")
+            where = ".".join(map(str, loc)) if isinstance(loc, list) else ""
             return Error(_text(first, "type"), f"{where}: {first['msg']}" if where else str(first["msg"]))
         return Error(_code(first), str(first)) if isinstance(first, str) else _first_complaint(first, depth + 1)
     if isinstance(data, dict):
