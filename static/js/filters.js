@@ -1,0 +1,30 @@
+// The filter form: a span of time and From – to exclude each other; empty fields stay out of the address.
+"use strict";
+(() => {
+  const ENDS = ["from", "to"];
+
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest?.("#filters");
+    if (!form) return;
+    const fields = form.elements;
+    if (ENDS.includes(event.target.name) && event.target.value) fields.last.value = "";
+    if (event.target.name === "last" && event.target.value) ENDS.forEach((name) => (fields[name].value = ""));
+    ENDS.forEach((name) => fields[name].toggleAttribute("data-filled", fields[name].value !== ""));
+  });
+
+  // Fires for a plain submission and for htmx alike.
+  document.addEventListener("formdata", (event) => {
+    if (event.target.matches("[data-drop-empty]")) dropEmpty(event.formData);
+    if (event.target.id === "keep-columns") keepTicked(event.formData);
+  });
+
+  function dropEmpty(data) {
+    for (const [key, value] of [...data]) if (value === "") data.delete(key);
+  }
+
+  // "Keep as my choice" keeps what is ticked now, not what was shown when the page was made.
+  function keepTicked(data) {
+    data.delete("columns");
+    for (const box of document.querySelectorAll("#choose-columns [name=columns]:checked")) data.append("columns", box.value);
+  }
+})();
