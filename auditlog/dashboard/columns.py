@@ -46,7 +46,11 @@ def of_reader(request: HttpRequest) -> list[str]:
 @login_required
 def keep_columns(request: HttpRequest) -> HttpResponse:
     """Keep the chosen columns for this reader, none for the default, and go back to `next`."""
-    Preference.objects.update_or_create(user_id=int(request.user.pk or 0), defaults={"columns": chosen(request.POST)})
+    try:
+        names = chosen(request.POST)
+    except QuestionError as error:
+        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+    Preference.objects.update_or_create(user_id=int(request.user.pk or 0), defaults={"columns": names})
     back = request.POST.get("next", "/")
     if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         back = "/"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.decorators import login_required
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
@@ -14,14 +15,18 @@ from django.views.decorators.http import require_safe
 from auditlog import access
 from auditlog.dashboard import columns
 from auditlog.dashboard.table import LogTable
-from auditlog.models import Site
+from auditlog.dashboard.text import visible
+from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import answers, pages, timerange
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import KEYS, LogFilter
 from auditlog.search.question import Order, Question
 from auditlog.search.snapshot import OutOfBudget, budget, one_snapshot
+from gatebook.interfaces import LABELS
 
+FIRST_KEYS = ("status", "interface", "user", "path")
+"""Keys whose fields are always in sight."""
 ROWS_BUDGET_MS = 10_000
 COUNT_BUDGET_MS = 3_000
 
@@ -62,7 +67,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "question": question,
         "form": question.filters.form,
         "last": request.GET.get("last")
-        or ("" if request.GET.get("from") or request.GET.get("to") else timerange.DEFAULT_LAST),
+        or ("" if any(request.GET.get(key) for key in ("from", "to", "request")) else timerange.DEFAULT_LAST),
         "time_words": time_words(request, question),
         "conditions": conditions(question),
         "total": total,
@@ -75,8 +80,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "older": page and page.older and question.query({"sort": page.order.as_parameter(), "after": str(page.older)}),
         "can_export": access.administers(request.user, site),
         "export": question.query(resolved=True),
-        "sort_limit": pages.SORT_LIMIT,
-        **form_choices(question.time.start, question.time.end),
+        "sort_limit": f"{pages.SORT_LIMIT:,}",
+        **form_choices(question.filters.form, question.time.start, question.time.end),
     }
     return render(request, "logs.html", context)
 
@@ -90,6 +95,8 @@ def clean_address(request: HttpRequest) -> str | None:
     query = request.GET.copy()
     for key, values in list(query.lists()):
         query.setlist(key, [value for value in values if value])
+    if len(query.getlist("columns")) > 1:  # the chooser's checkboxes
+        query["columns"] = ",".join(query.getlist("columns"))
     for key, value in times.items():
         query[key] = value
     if query.lists() == request.GET.lists() or dict(query.lists()) == dict(request.GET.lists()):
@@ -99,7 +106,7 @@ def clean_address(request: HttpRequest) -> str | None:
 
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str, object]:
     """Return the page's context for a question that cannot be asked: the form as it was sent, no rows."""
-    form = LogFilter(request.GET).form
+    form = LogFilter(request.GET, queryset=ApiRequestLog.objects.none()).form
     names = {key: KEYS[key.removeprefix("-")][0] if key.removeprefix("-") in KEYS else key for key in error.errors}
     return {
         "site": site,
@@ -109,19 +116,33 @@ def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str,
         "columns": [(name, heading, name in columns.DEFAULT_COLUMNS) for name, heading in COLUMNS.items()],
         "raw_from": request.GET.get("from", ""),
         "raw_to": request.GET.get("to", ""),
-        **form_choices(None, None),
+        **form_choices(form, None, None),
     }
 
 
-def form_choices(start: datetime | None, end: datetime | None) -> dict[str, object]:
-    """Return what the form offers beside the search keys."""
-    return {"spans": timerange.LAST_IN_WORDS.items(), "start": start, "end": end}
+def form_choices(form: Form, start: datetime | None, end: datetime | None) -> dict[str, object]:
+    """Return what the form offers: the fields below "More filters" (negated ones only when set) and the choices."""
+    more = [
+        form[name]
+        for name in form.fields
+        if name not in FIRST_KEYS and (not name.startswith("-") or form[name].value())
+    ]
+    return {
+        "spans": timerange.LAST_IN_WORDS.items(),
+        "start": start,
+        "end": end,
+        "interfaces": LABELS.values(),
+        "more": more,
+        "more_set": sum(bool(field.value()) for field in more),
+    }
 
 
 def conditions(question: Question) -> list[Condition]:
     """Return the chips, in the order of the search keys."""
     return [
-        Condition(KEYS[key.removeprefix("-")][0], ", ".join(values), key.startswith("-"), question.query({key: None}))
+        Condition(
+            KEYS[key.removeprefix("-")][0], visible(", ".join(values)), key.startswith("-"), question.query({key: None})
+        )
         for key, values in question.conditions().items()
     ]
 

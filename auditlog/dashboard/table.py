@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import log1p
 from typing import Any
 
 import django_tables2 as tables
@@ -20,9 +21,14 @@ from auditlog.search.question import Order, Question
 from auditlog.search.timerange import written
 from gatebook.interfaces import label
 
-PATH_LENGTH = 64
-TEXT_LENGTH = 40
+PATH_LENGTH = 160
+TEXT_LENGTH = 60
 """Characters of a value before it is cut in the middle; the whole is in its title and on the entry page."""
+TAIL_LENGTH = 14
+"""Characters at a long value's end that stay in sight where its column is too narrow for the rest."""
+BAR_WIDTH = 56
+SLOW_MS = 60_000
+"""The duration whose bar is full; the bars grow with the logarithm, so that 20 ms and 200 ms differ as well."""
 
 
 class Column(tables.Column):
@@ -82,7 +88,7 @@ class LogTable(tables.Table):
         if "impersonator_username" not in self.shown and (by := impersonator(record)):
             badges += format_html(' <span class="badge" title="Impersonated by {0}">by {0}</span>', visible(by))
         if "user_is_from_parent_site" not in self.shown and record.user_is_from_parent_site:
-            badges += format_html(' <span class="badge badge--parent" title="User from the parent site">parent</span>')
+            badges += SafeString(' <span class="badge badge--parent" title="User from the parent site">parent</span>')
         return _text(value, TEXT_LENGTH) + badges
 
     def render_user_is_from_parent_site(self, value: bool) -> str:
@@ -111,15 +117,26 @@ class LogTable(tables.Table):
         return format_html('<span class="code">{}</span>', "Success" if value else "Failure")
 
     def render_duration_ms(self, value: int) -> SafeString:
-        """Milliseconds."""
-        return format_html('{} <span class="unit">ms</span>', f"{value:,}")
+        """Milliseconds, and a bar for the eye that looks for slow ones."""
+        return format_html(
+            '{} <span class="unit">ms</span>'
+            '<svg class="duration-bar" width="{}" height="2" aria-hidden="true"><rect width="{}" height="2"/></svg>',
+            f"{value:,}",
+            BAR_WIDTH,
+            min(BAR_WIDTH, round(BAR_WIDTH * log1p(value) / log1p(SLOW_MS))),
+        )
 
 
 def _text(value: str, length: int) -> SafeString:
     shown = visible(middle(value, length))
-    if shown == value:
+    if len(shown) <= 2 * TAIL_LENGTH:
         return format_html("<bdi>{}</bdi>", shown)
-    return format_html('<bdi title="{}">{}</bdi>', visible(value[:2000]), shown)
+    return format_html(
+        '<bdi class="cut" title="{}"><span class="cut__head">{}</span><span class="cut__tail">{}</span></bdi>',
+        visible(value[:2000]),
+        shown[:-TAIL_LENGTH],
+        shown[-TAIL_LENGTH:],
+    )
 
 
 def _render_text(value: Any) -> SafeString:
