@@ -26,12 +26,14 @@ def one_snapshot() -> Iterator[None]:
 
 @contextmanager
 def budget(milliseconds: int) -> Iterator[None]:
-    """Let each query inside take up to `milliseconds`. Raises OutOfBudget, after which the snapshot goes on."""
+    """Let each query inside, and after it in this snapshot, take up to `milliseconds`.
+
+    Raises OutOfBudget when one was stopped; the snapshot goes on.
+    """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = %s", [milliseconds])
             yield
-            cursor.execute("RESET statement_timeout")
     except OperationalError as error:
         if isinstance(error.__cause__, errors.QueryCanceled):
             raise OutOfBudget from error

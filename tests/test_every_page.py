@@ -1,0 +1,139 @@
+"""What holds for every page of a site: who may come in, what a stranger learns, and how hostile text is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils.http import urlencode
+
+from auditlog.models import Membership, Role, Site
+from auditlog.search.timerange import written
+from tests.book import make_entry
+
+SignIn = Callable[[User], Client]
+
+PAGES = {
+    "log page": "/acme/logs/",
+    "entry page": "/acme/logs/entry?request=known",
+    "CSV": "/acme/logs.csv",
+    "site": "/acme/",
+}
+FOR_ADMINISTRATORS = {"CSV"}
+
+HOSTILE = {
+    "script": "<script>alert(1)</script>",
+    "attribute": "\" onmouseover=alert(1) x='",
+    "formula": "=cmd|' /C calc'!A0",
+    "override": "abc\u202egnp.exe",
+    "nul": "a\x00b",
+    "line breaks": "one\r\nUser: forged",
+    "template": "{{ 7|add:7 }}{{",
+    "surrogate": "a\ud800b",
+    "long path": "/" + "a" * 100_000,
+}
+
+
+@pytest.fixture(autouse=True)
+def _known_entry(site: Site) -> None:
+    make_entry(site, request_id="known", request_path="/known")
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_who_is_not_signed_in_is_led_to_the_sign_in(client, address):
+    answer = client.get(address)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/sign-in/?next=")
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_a_stranger_cannot_tell_a_site_from_none(signed_in: SignIn, stranger, address):
+    visitor = signed_in(stranger)
+    there = visitor.get(address)
+    nowhere = visitor.get(address.replace("/acme/", "/nowhere/"))
+    assert there.status_code == nowhere.status_code == 404
+    assert without_token(there.text).replace("acme", "nowhere") == without_token(nowhere.text)
+
+
+def without_token(page: str) -> str:
+    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_staff_sees_all_but_downloads(signed_in: SignIn, staff, name):
+    status = signed_in(staff).get(PAGES[name], follow=True).status_code
+    assert status == (403 if name in FOR_ADMINISTRATORS else 200)
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("who", ["administrator", "superuser"])
+def test_administrators_and_superusers_see_every_page(request, signed_in: SignIn, address, who):
+    answer = signed_in(request.getfixturevalue(who)).get(address, follow=True)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_administrators_see_child_sites_too(signed_in: SignIn, administrator, child, address):
+    make_entry(child, request_id="known")
+    answer = signed_in(administrator).get(address.replace("/acme/", "/acme-eu/"), follow=True)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_staff_sees_neither_child_nor_parent_sites(signed_in: SignIn, staff, child_staff, child, address):
+    assert signed_in(staff).get(address.replace("/acme/", "/acme-eu/")).status_code == 404
+    assert signed_in(child_staff).get(address).status_code == 404
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_who_lost_the_role_lost_the_site(signed_in: SignIn, administrator, address):
+    visitor = signed_in(administrator)
+    Membership.objects.all().delete()
+    assert visitor.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_only_reading_methods_are_answered(signed_in: SignIn, administrator, address):
+    assert signed_in(administrator).post(address).status_code == 405
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, text):
+    fields = "username impersonator_username interface api_name request_path request_host user_agent error_type error_message"
+    made = make_entry(site, **dict.fromkeys(fields.split(), text), request_id=f"id{text}", details={text: text})
+    visitor = signed_in(administrator)
+    every_column = "/acme/logs/?columns=" + ",".join(
+        ("created_at", *fields.split(), "request_id", "request_method", "request_ip", "success")
+    )
+    entry_query = urlencode({"at": written(made.created_at), "request": made.request_id})
+    for address in (
+        every_column,
+        f"/acme/logs/?columns=created_at,request_path,username",
+        f"/acme/logs/entry?{entry_query}",
+    ):
+        page = visitor.get(address)
+        assert page.status_code == 200
+        text_shown = re.sub(r' data-copy="[^"]*"', "", page.text)  # copied as it is, never shown
+        for raw in ("<script>alert", '" onmouseover', "\u202e", "\x00", "\ud800", "14{"):
+            assert raw not in text_shown
+
+
+def test_a_policy_forbids_every_inline_script_and_style(signed_in: SignIn, administrator):
+    answer = signed_in(administrator).get(PAGES["log page"])
+    policy = answer["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert " style=" not in answer.text
+    assert "<style" not in answer.text
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_is_of_one_site_alone(signed_in: SignIn, administrator, other_site, role):
+    make_entry(other_site, request_id="known")
+    assert signed_in(administrator).get("/globex/logs/").status_code == 404
+    Membership.objects.create(site=other_site, user=administrator, role=role)
+    assert signed_in(administrator).get("/globex/logs/").status_code == 200

@@ -1,0 +1,77 @@
+"""What a load balancer and an operator are told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from celery import Celery
+from django.db import ConnectionHandler, OperationalError, connections
+
+from auditlog.dashboard import health
+from auditlog.dashboard.failures import server_error
+from auditlog.store import partitions
+
+
+def test_alive_needs_nothing(client):
+    assert client.get("/healthz").text == "ok"
+
+
+def test_ready_reports_each_part(client, db):
+    partitions.ensure_days_ahead(datetime.now(UTC).date())
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    report = answer.json()
+    assert {key: report[key] for key in ("ready", "database", "broker", "partitions", "locks")} == {
+        "ready": True, "database": "ok", "broker": "ok", "partitions": "ok", "locks": "ok",
+    }  # fmt: skip
+    assert "spool" in report
+
+
+def test_a_missing_day_ahead_is_a_warning(client, db):
+    report = client.get("/readyz").json()
+    assert report["partitions"].startswith("warning: the partition of")
+    assert report["ready"] is True
+
+
+def test_few_locks_are_a_warning(client, db, monkeypatch):
+    monkeypatch.setattr("auditlog.dashboard.health.LOCKS_WANTED", 10**6)
+    assert client.get("/readyz").json()["locks"].startswith("warning: max_locks_per_transaction is")
+
+
+def test_without_a_database_it_is_not_ready(client, db, monkeypatch):
+    nowhere = ConnectionHandler({"default": {**connections.settings["default"], "HOST": "/nowhere"}})["default"]
+    monkeypatch.setattr(health, "connection", nowhere)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "away: OperationalError"
+
+
+def test_without_a_broker_it_is_not_ready(client, db, monkeypatch):
+    monkeypatch.setattr(health, "app", Celery(broker="redis://127.0.0.1:1/0"))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["broker"].startswith("away: ")
+
+
+def test_a_broker_in_redis_is_ready(client, db, monkeypatch, redis_url):
+    monkeypatch.setattr(health, "app", Celery(broker=redis_url))
+    assert client.get("/readyz").json()["broker"] == "ok"
+
+
+def test_a_page_says_when_the_database_is_away(rf):
+    try:
+        raise OperationalError("connection refused")
+    except OperationalError:
+        answer = server_error(rf.get("/"))
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "10"
+    assert "database" in answer.text
+
+
+def test_a_page_that_breaks_says_so_without_details(rf):
+    try:
+        raise RuntimeError("secret detail")
+    except RuntimeError:
+        answer = server_error(rf.get("/"))
+    assert answer.status_code == 500
+    assert "secret" not in answer.text

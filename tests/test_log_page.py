@@ -1,0 +1,232 @@
+"""The API Logs page: what a reader sees for an address."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from auditlog.models import Preference
+from auditlog.models.log import COLUMNS
+from auditlog.search.snapshot import OutOfBudget
+from auditlog.store.writer import write
+from tests.book import ago, entry, make_entry
+
+
+@pytest.fixture
+def visitor(signed_in, staff: User) -> Client:
+    return signed_in(staff)
+
+
+def shown_headings(page: str) -> list[str]:
+    return [re.sub(r"<[^>]+>|[↑↓]", "", cell).strip() for cell in re.findall(r"<th[^>]*>(.*?)</th>", page, re.DOTALL)]
+
+
+def links(page: str, text: str) -> list[str]:
+    found = re.findall(r'<a [^>]*href="([^"]*)"[^>]*>(.*?)</a>', page, re.DOTALL)
+    return [href.replace("&amp;", "&") for href, label in found if text in re.sub(r"<[^>]+>", " ", label)]
+
+
+def rows(page: str) -> list[str]:
+    return re.findall(r"<tr[^>]*data-status.*?</tr>", page, re.DOTALL)
+
+
+def test_status_filter_keeps_only_failures(visitor, site):
+    make_entry(site, request_path="/ok", response_code=200)
+    make_entry(site, request_path="/broken", response_code=503)
+    page = visitor.get("/acme/logs/?status=failure").text
+    assert "/broken" in page
+    assert "/ok" not in page
+
+
+def test_the_page_says_how_many_match_and_in_which_time(visitor, site):
+    write(site, [entry(response_code=500) for _ in range(3)])
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", visitor.get("/acme/logs/?status=failure&last=7d").text))
+    assert re.search(r"3 API requests", page)
+    assert "last 7 days" in page
+    assert "newest first" in page
+
+
+def test_an_empty_answer_says_so(visitor):
+    page = visitor.get("/acme/logs/?user=nobody")
+    assert page.status_code == 200
+    assert rows(page.text) == []
+    assert "Nothing matches" in page.text
+
+
+@pytest.mark.parametrize(
+    ("query", "key", "sentence"),
+    [
+        ("from=soon", "from", "soon is not a time"),
+        ("bogus=1", "bogus", "is not a search key"),
+        ("code=4xx", "code", "4xx is not a number or range"),
+        ("after=rubbish", "after", "is not a place in an answer"),
+        ("columns=colour", "columns", "colour is not a column"),
+        ("sort=colour", "sort", "colour is not a column"),
+        ("last=1h&from=2026-11-20T00:00:00Z", "last", "cannot be combined"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence_and_the_form_stays(visitor, site, query, key, sentence):
+    make_entry(site, request_path="/known")
+    page = visitor.get(f"/acme/logs/?{query}&user=alice")
+    assert page.status_code == 400
+    assert sentence in page.text
+    assert key in page.text
+    assert 'name="status"' in page.text
+    assert 'value="alice"' in page.text
+    assert "/known" not in page.text
+
+
+def test_a_time_without_a_zone_is_the_readers_and_the_address_says_utc(visitor, site):
+    visitor.cookies["gatebook_zone"] = "Europe/Berlin"
+    answer = visitor.get("/acme/logs/?from=2026-07-01T10:00&to=2026-07-01T12:00&user=")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/acme/logs/?from=2026-07-01T08%3A00%3A00Z&to=2026-07-01T10%3A00%3A00Z"
+    assert visitor.get(answer["Location"]).status_code == 200
+
+
+def test_times_are_shown_in_the_readers_zone(visitor, site):
+    made = make_entry(site, created_at=ago(hours=1))
+    visitor.cookies["gatebook_zone"] = "Asia/Kathmandu"
+    page = visitor.get("/acme/logs/").text
+    assert f"{made.created_at:%Y-%m-%d %H:%M:%S}" in page  # UTC in the title
+    from zoneinfo import ZoneInfo
+
+    assert f"{made.created_at.astimezone(ZoneInfo('Asia/Kathmandu')):%H:%M:%S}" in page
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "../../etc/passwd", "a" * 5000, "\x01"])
+def test_a_zone_that_is_none_is_utc(visitor, site, zone):
+    visitor.cookies["gatebook_zone"] = zone
+    assert visitor.get("/acme/logs/").status_code == 200
+
+
+def test_older_and_newer_links_walk_the_whole_answer(visitor, site):
+    write(site, [entry(created_at=ago(minutes=number), request_path=f"/p{number:03}") for number in range(120)])
+    page = visitor.get("/acme/logs/?path=/p*").text
+    seen = re.findall(r"/p\d{3}(?=<)", page)
+    steps = 0
+    while older := links(page, "Older"):
+        page = visitor.get(f"/acme/logs/{older[0]}" if older[0].startswith("?") else older[0]).text
+        seen += re.findall(r"/p\d{3}(?=<)", page)
+        steps += 1
+    assert seen == [f"/p{number:03}" for number in range(120)]
+    assert steps == 2
+    newer = links(page, "Newer")[0]
+    back = visitor.get(f"/acme/logs/{newer}" if newer.startswith("?") else newer).text
+    assert re.findall(r"/p\d{3}(?=<)", back) == [f"/p{number:03}" for number in range(50, 100)]
+
+
+def test_every_heading_sorts_and_says_so(visitor, site):
+    write(site, [entry(duration_ms=ms, request_path=f"/{ms}ms") for ms in (5, 700, 30)])
+    page = visitor.get("/acme/logs/").text
+    by_duration = links(page, "Duration")[0]
+    page = visitor.get(f"/acme/logs/{by_duration}" if by_duration.startswith("?") else by_duration).text
+    assert re.findall(r"/\d+ms(?=<)", page) == ["/700ms", "/30ms", "/5ms"]
+    assert 'aria-sort="descending"' in page
+
+
+def test_sorting_too_many_rows_is_refused_in_words(visitor, site, monkeypatch):
+    monkeypatch.setattr("auditlog.search.answers.COUNT_LIMIT", 2)
+    write(site, [entry(username=name) for name in ("b", "a", "c")])
+    page = visitor.get("/acme/logs/?sort=username").text
+    assert len(rows(page)) == 3
+    assert "10,000" in page
+
+
+def test_the_address_chooses_the_columns(visitor, site):
+    make_entry(site, username="bob")
+    page = visitor.get("/acme/logs/?columns=username,request_id").text
+    assert shown_headings(page) == ["User", "Request-ID"]
+
+
+def test_all_nineteen_columns_can_be_shown(visitor, site):
+    make_entry(site)
+    page = visitor.get(f"/acme/logs/?columns={','.join(COLUMNS)}").text
+    assert shown_headings(page) == list(COLUMNS.values())
+
+
+def test_a_reader_keeps_their_own_columns(visitor, site, staff, signed_in, superuser):
+    make_entry(site)
+    answer = visitor.post("/accounts/columns/", {"columns": ["username", "success"], "next": "/acme/logs/?last=7d"})
+    assert answer["Location"] == "/acme/logs/?last=7d"
+    assert shown_headings(visitor.get("/acme/logs/").text) == ["User", "Status"]
+    assert shown_headings(visitor.get("/acme/logs/?columns=interface").text) == ["Interface"]
+    assert shown_headings(signed_in(superuser).get("/acme/logs/").text) != ["User", "Status"]
+    visitor.post("/accounts/columns/", {"next": "/acme/logs/"})
+    assert "Path" in shown_headings(visitor.get("/acme/logs/").text)
+    assert Preference.objects.get(user=staff).columns == []
+
+
+def test_keeping_columns_leads_nowhere_else(visitor):
+    answer = visitor.post("/accounts/columns/", {"columns": "username", "next": "https://evil.example/"})
+    assert answer["Location"] == "/"
+
+
+def test_keeping_an_unknown_column_is_refused(visitor):
+    answer = visitor.post("/accounts/columns/", {"columns": "colour", "next": "/acme/logs/"})
+    assert answer.status_code == 400
+    assert "colour is not a column" in answer.text
+
+
+def test_impersonation_and_parent_site_are_told_beside_the_user(visitor, site):
+    make_entry(site, username="bob", impersonator_username="alice", user_is_from_parent_site=True)
+    page = visitor.get("/acme/logs/").text
+    assert "by alice" in page
+    assert "parent" in page
+
+
+def test_the_interface_is_shown_by_its_label(visitor, site):
+    make_entry(site, interface="dav")
+    assert "WebDAV" in "".join(rows(visitor.get("/acme/logs/").text))
+
+
+def test_only_administrators_are_offered_the_download(visitor, signed_in, administrator, site):
+    make_entry(site)
+    assert "/acme/logs.csv" not in visitor.get("/acme/logs/").text
+    assert "/acme/logs.csv" in signed_in(administrator).get("/acme/logs/").text
+
+
+def test_each_condition_can_be_dropped(visitor, site):
+    make_entry(site)
+    page = visitor.get("/acme/logs/?interface=sftp&-user=bob").text
+    assert any("interface" not in link and "-user=bob" in link for link in links(page, "sftp"))
+
+
+def test_a_count_that_takes_too_long_leaves_the_rows(visitor, site, monkeypatch):
+    make_entry(site, request_path="/known")
+
+    def too_long(question):
+        raise OutOfBudget
+
+    monkeypatch.setattr("auditlog.search.answers.total", too_long)
+    page = visitor.get("/acme/logs/")
+    assert page.status_code == 200
+    assert "/known" in page.text
+
+
+def test_rows_that_take_too_long_offer_a_narrower_range(visitor, site, monkeypatch):
+    def too_long(question):
+        raise OutOfBudget
+
+    monkeypatch.setattr("auditlog.search.pages.fetch", too_long)
+    page = visitor.get("/acme/logs/?last=30d")
+    assert page.status_code == 200
+    assert any("last=24h" in link or "last=1h" in link for link in links(page.text, ""))
+
+
+def test_a_query_over_its_budget_is_stopped_by_the_server(visitor, site, monkeypatch):
+    monkeypatch.setattr("auditlog.dashboard.logs.ROWS_BUDGET_MS", 1)
+    write(site, [entry(request_path="/" + "a" * 4000, created_at=ago(seconds=number)) for number in range(3000)])
+    page = visitor.get("/acme/logs/?path=*" + "*a" * 30 + "*b")
+    assert page.status_code == 200
+    assert rows(page.text) == []
+
+
+def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_assert_max_num_queries):
+    write(site, [entry(username=f"user-{number}", impersonator_username="alice") for number in range(60)])
+    visitor.get("/acme/logs/")
+    with django_assert_max_num_queries(16):
+        visitor.get("/acme/logs/")
