@@ -70,10 +70,22 @@ def stop_orphans(path: Path) -> int:
             process = psutil.Process(one["pid"])
             if abs(process.create_time() - one["created_at"]) > CLOCK_STEP:
                 continue  # a stranger who was given the number
+            end(process.send_signal, process.wait, (signal.Signals(one["signal"]), 15))
+            kill_group(one["pid"])
+            stopped += 1
         except psutil.NoSuchProcess:
-            continue
-        end(process.send_signal, process.wait, (signal.Signals(one["signal"]), 15))
-        kill_group(one["pid"])
-        stopped += 1
+            for child in _orphaned_group(one["pid"], path.parent):
+                end(child.send_signal, child.wait, (signal.SIGTERM, 15))
+                stopped += 1
     path.unlink()
     return stopped
+
+
+def _orphaned_group(pid: int, var: Path) -> list[psutil.Process]:
+    """Return the processes of the group that `pid` led before it was killed, and that work for `var`."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if os.getpgid(process.pid) == pid and process.environ().get("GATEBOOK_VAR") == str(var):
+                found.append(process)
+    return found

@@ -25,7 +25,7 @@ from config.supervisor import Part, Supervisor, say
 
 HOST = "127.0.0.1"
 WEB_THREADS = 12  # below the 16 connections of the pool: the shipper needs one too
-ALONE = ("--without-mingle", "--without-gossip")  # there are no other workers to talk to
+ALONE = ("--without-mingle", "--without-gossip", "--without-heartbeat")  # there are no other workers to talk to
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,11 +40,11 @@ def main(kind: str) -> None:
     os.umask(0o077)  # what we write below GATEBOOK_VAR is for this account alone
     lock = hold(var)
     os.environ |= {"GATEBOOK_VAR": str(var), "PYTHONUNBUFFERED": "1"}
-    if orphans := stop_orphans(var / "processes.json"):
-        say(f"Stopped {orphans} processes that an earlier start had left behind.")
-    expect_free(settings.PORT)
     supervisor = Supervisor(var)
     try:
+        if orphans := stop_orphans(var / "processes.json"):
+            say(f"Stopped {orphans} processes that an earlier start had left behind.")
+        expect_free(settings.PORT)
         run(kind, supervisor)
     except KeyboardInterrupt:
         say("\nStopping Gatebook …")

@@ -90,7 +90,8 @@ class Supervisor:
                 end(part.process.send_signal, part.process.wait, (part.signal, part.seconds_to_stop))
                 kill_group(part.process.pid)
         self.kill_all()
-        self.notes.unlink(missing_ok=True)
+        if self.parts:  # the notes are ours and no longer an earlier start's
+            self.notes.unlink(missing_ok=True)
 
     def kill_all(self) -> None:
         """Kill whatever we started, at once, also what an interruption kept us from noting."""

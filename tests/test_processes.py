@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -30,6 +31,19 @@ def test_an_orphan_is_stopped_with_its_children(tmp_path):
     process.stdout.close()
     process.wait()
     assert stop_orphans(tmp_path / "notes.json") == 0
+
+
+def test_children_of_a_killed_orphan_are_found(tmp_path):
+    script = "sleep 61 & echo $!; wait"
+    environment = {"PATH": os.environ["PATH"], "GATEBOOK_VAR": str(tmp_path)}
+    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True, env=environment)
+    process.stdout.readline()
+    keep_notes(tmp_path / "notes.json", [note(process.pid, signal.SIGTERM)])
+    process.kill()
+    process.wait()
+    assert stop_orphans(tmp_path / "notes.json") == 1
+    assert process.stdout.read() == b""
+    process.stdout.close()
 
 
 def test_a_stranger_who_was_given_the_number_is_left_alone(tmp_path, sleeper):
