@@ -107,17 +107,27 @@ def clean_address(request: HttpRequest) -> str | None:
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str, object]:
     """Return the page's context for a question that cannot be asked: the form as it was sent, no rows."""
     form = LogFilter(request.GET, queryset=ApiRequestLog.objects.none()).form
-    names = {key: KEYS[key.removeprefix("-")][0] if key.removeprefix("-") in KEYS else key for key in error.errors}
+    errors = {**all_errors(request, site), **error.errors}
+    names = {key: KEYS[key.removeprefix("-")][0] if key.removeprefix("-") in KEYS else key for key in errors}
     return {
         "site": site,
         "form": form,
         "last": request.GET.get("last", ""),
-        "errors": [(names[key], key, sentence) for key, sentence in error.errors.items()],
+        "errors": [(names[key], key, sentence) for key, sentence in errors.items()],
         "columns": [(name, heading, name in columns.DEFAULT_COLUMNS) for name, heading in COLUMNS.items()],
         "raw_from": request.GET.get("from", ""),
         "raw_to": request.GET.get("to", ""),
         **form_choices(form, None, None),
     }
+
+
+def all_errors(request: HttpRequest, site: Site) -> dict[str, str]:
+    """Return every error of the question, not only the one that was met first."""
+    try:
+        Question.from_query(request.GET, [site])
+    except QuestionError as error:
+        return error.errors
+    return {}
 
 
 def form_choices(form: Form, start: datetime | None, end: datetime | None) -> dict[str, object]:

@@ -24,7 +24,7 @@ from gatebook.interfaces import label
 PATH_LENGTH = 160
 TEXT_LENGTH = 60
 """Characters of a value before it is cut in the middle; the whole is in its title and on the entry page."""
-TAIL_LENGTH = 14
+TAIL_LENGTH = 12
 """Characters at a long value's end that stay in sight where its column is too narrow for the rest."""
 BAR_WIDTH = 56
 SLOW_MS = 60_000
@@ -129,7 +129,7 @@ class LogTable(tables.Table):
 
 def _text(value: str, length: int) -> SafeString:
     shown = visible(middle(value, length))
-    if len(shown) <= 2 * TAIL_LENGTH:
+    if len(shown) <= TAIL_LENGTH + TAIL_LENGTH // 2:
         return format_html("<bdi>{}</bdi>", shown)
     return format_html(
         '<bdi class="cut" title="{}"><span class="cut__head">{}</span><span class="cut__tail">{}</span></bdi>',
