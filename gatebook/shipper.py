@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import itertools
 import logging
+import multiprocessing.util
 import os
 import threading
 import time
@@ -217,6 +218,8 @@ def current() -> Shipper | None:
         return None
     shipper = Shipper(current_spool(), conf().make_sink())
     atexit.register(_at_exit, shipper)
+    if multiprocessing.parent_process() is not None:  # as granian's workers: atexit is not for them
+        multiprocessing.util.Finalize(None, _at_exit, args=(shipper,), exitpriority=0)
     return shipper
 
 
