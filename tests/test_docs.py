@@ -17,7 +17,8 @@ OURS = ("auditlog/", "config/", "docs/", "gatebook/", "requirements/", "static/"
 def test_every_path_that_a_document_names_exists(document):
     text = document.read_text()
     named = {name for name in re.findall(r"`([\w./-]+)`", text) if name.startswith(OURS)}
-    named |= {str((document.parent / link).resolve().relative_to(ROOT)) for link in re.findall(r"\]\((?!http)([^)#]+)\)", text)}
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    named |= {str((document.parent / link).resolve().relative_to(ROOT)) for link in linked}
     missing = sorted(name for name in named if not (ROOT / name).exists() and "<" not in name)
     assert missing == []
 

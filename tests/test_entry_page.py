@@ -32,7 +32,8 @@ def test_every_field_stands_under_its_heading(visitor, site):
     fields = {
         "user_id": "17", "username": "bob", "impersonator_user_id": "3", "impersonator_username": "alice",
         "api_key_id": "8", "api_key_prefix": "ab12", "api_name": "files.upload", "request_method": "PUT",
-        "request_path": "/files/x", "request_ip": "192.0.2.7", "request_host": "acme.example.com", "user_agent": "WinSCP",
+        "request_path": "/files/x", "request_ip": "192.0.2.7", "request_host": "acme.example.com",
+        "user_agent": "WinSCP",
         "error_type": "service-unavailable", "error_message": "try later",
     }  # fmt: skip
     make_entry(

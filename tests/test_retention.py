@@ -12,8 +12,8 @@ from django.db import connection
 from auditlog import tasks
 from auditlog.models import ApiRequestLog, Site
 from auditlog.store import partitions, retention
-from tests.book import ago, entry, make_entry
 from auditlog.store.writer import write
+from tests.book import ago, entry, make_entry
 
 
 def paths() -> set[str]:

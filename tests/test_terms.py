@@ -85,5 +85,5 @@ def test_addresses_and_networks(part, network):
 
 
 def test_what_is_no_address_is_said():
-    with pytest.raises(ValueError, match="10.0.0.300 is not an IP address or network"):
+    with pytest.raises(ValueError, match=r"10\.0\.0\.300 is not an IP address or network"):
         terms.network("10.0.0.300")
