@@ -26,7 +26,7 @@ if "GATEBOOK_TEST_VAR" not in os.environ:
         os.environ.pop(_name, None)
 
 from config.settings import *  # noqa: F403
-from config.settings import STORAGES
+from config.settings import GATEBOOK, STATIC_ROOT, STORAGES
 
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise wants it
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

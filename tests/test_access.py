@@ -50,12 +50,11 @@ def test_one_has_one_role_on_a_site(administrator, site):
 def test_child_sites_go_one_level_deep(site, child):
     with pytest.raises(ValidationError, match="one level deep"):
         Site.objects.create(slug="grandchild", name="Grandchild", parent=child)
+    site.parent = Site.objects.create(slug="other", name="Other")
     with pytest.raises(ValidationError, match="one level deep"):
-        other = Site.objects.create(slug="other", name="Other")
-        site.parent = other
         site.save()
+    child.parent = child
     with pytest.raises(ValidationError, match="its own parent"):
-        child.parent = child
         child.save()
 
 
