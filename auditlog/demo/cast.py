@@ -23,9 +23,9 @@ class DemoSite:
     """Of UTC: when its people work."""
 
 
-ACME = DemoSite("acme", "Acme", "acme.example.com", "198.51.100", 760, -5)
-EUROPE = DemoSite("acme-eu", "Acme Europe", "eu.acme.example.com", "203.0.113", 520, 1)
-LABS = DemoSite("acme-labs", "Acme Labs", "labs.acme.example.com", "192.0.2", 240, -8)
+ACME = DemoSite("acme", "Acme", "acme.example.com", "198.51.100", 1200, -5)
+EUROPE = DemoSite("acme-eu", "Acme Europe", "eu.acme.example.com", "203.0.113", 800, 1)
+LABS = DemoSite("acme-labs", "Acme Labs", "labs.acme.example.com", "192.0.2", 400, -8)
 SITES = (ACME, EUROPE, LABS)
 """The parent site first, then its child sites."""
 

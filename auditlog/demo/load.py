@@ -18,7 +18,7 @@ from gatebook.entry import Entry
 
 DAYS = 180
 BATCH = 5_000
-OLD_SHARE = 0.22
+OLD_SHARE = 0.14
 """The part of long-ago requests that is loaded; never less, so that an earlier load always holds it."""
 
 

@@ -183,7 +183,7 @@ def _incidents(day: date, rng: Random) -> Iterator[Drawn]:
     kinds = (_gateway, _runaway_script, _single_sign_on, _partner_certificate)
     for number, earliest in enumerate((8.0, 14.0)):
         make = kinds[(day.toordinal() + 2 * number) % len(kinds)]
-        rank, start, site = rng.uniform(0.15, 1), earliest + 2 * rng.random(), rng.choice(SITES)
+        rank, start, site = rng.uniform(0.08, 1), earliest + 2 * rng.random(), rng.choice(SITES)
         for _ in range(rng.randint(40, 80)):
             # They begin at once and fade out.
             at = moment(day, start) + timedelta(minutes=min(rng.expovariate(1 / 7), 30))
