@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
@@ -49,8 +50,14 @@ def main(kind: str) -> None:
     except KeyboardInterrupt:
         say("\nStopping Gatebook …")
     finally:
+        began_at = time.monotonic()
+
+        def hurry(*_: object) -> None:
+            if time.monotonic() - began_at > 2:  # make, timeout and a terminal may each pass on the first request
+                supervisor.kill_all()
+
         for number in STOPPING:
-            signal.signal(number, lambda *_: supervisor.kill_all())  # who asks twice is in a hurry
+            signal.signal(number, hurry)
         supervisor.stop_all()
         lock.close()
     say("Gatebook has stopped.")
@@ -143,6 +150,8 @@ def answers(port: int) -> bool:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    for again in STOPPING:
+        signal.signal(again, signal.SIG_IGN)  # a second request must not break off the stopping
     raise KeyboardInterrupt
 
 

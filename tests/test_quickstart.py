@@ -1,4 +1,4 @@
-"""The quick start, each time the real thing, as `make run` starts it."""
+"""The quick start, each time the real thing, as `make demo` and `make run` start it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class QuickStart:
         self.port = free_port()
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, kind: str = "run") -> subprocess.Popen[str]:
         """Start it and return the supervisor's process."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "config.quickstart", "run"],
+            [sys.executable, "-m", "config.quickstart", kind],
             cwd=ROOT,
             env=bare_environment(GATEBOOK_VAR=str(self.var), PORT=str(self.port)),
             stdin=subprocess.DEVNULL,
@@ -47,10 +47,10 @@ class QuickStart:
         self.started.append(process)
         return process
 
-    def start_and_wait(self) -> str:
+    def start_and_wait(self, kind: str = "run") -> str:
         """Return what was said until Gatebook was ready."""
         said = ""
-        for line in self.start().stdout:
+        for line in self.start(kind).stdout:
             said += line
             if "Ctrl-C stops it" in line:
                 return said
@@ -103,13 +103,21 @@ def quick_start() -> Iterator[QuickStart]:
 
 
 def test_one_command_leads_to_the_sign_in_page_and_stops_without_a_trace(quick_start):
-    said = quick_start.start_and_wait()
+    said = quick_start.start_and_wait("demo")
     assert f"http://127.0.0.1:{quick_start.port}/" in said
     password = re.search(r"as administrator with the password (\S+)", said)[1]
     assert (quick_start.var / "administrator_password").read_text() == password
     assert 'name="password"' in quick_start.page("/")
+    quick_start.signal(signal.SIGTERM)
+    assert quick_start.processes() == []
+
+
+def test_being_told_twice_to_stop_does_not_break_off_the_stopping(quick_start):
+    quick_start.start_and_wait()
+    quick_start.started[-1].send_signal(signal.SIGTERM)
     assert quick_start.signal(signal.SIGTERM) == 0
     assert quick_start.processes() == []
+    assert (quick_start.var / "logs" / "postgres.log").read_text().endswith("database system is shut down\n")
 
 
 def test_a_second_start_says_that_it_is_already_running(quick_start):
