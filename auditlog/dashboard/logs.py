@@ -108,12 +108,12 @@ def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str,
     """Return the page's context for a question that cannot be asked: the form as it was sent, no rows."""
     form = LogFilter(request.GET, queryset=ApiRequestLog.objects.none()).form
     errors = {**all_errors(request, site), **error.errors}
-    names = {key: KEYS[key.removeprefix("-")][0] if key.removeprefix("-") in KEYS else key for key in errors}
+    names = {"last": "Time", "from": "From", "to": "To"} | {key: field.label for key, field in form.fields.items()}
     return {
         "site": site,
         "form": form,
         "last": request.GET.get("last", ""),
-        "errors": [(names[key], key, sentence) for key, sentence in errors.items()],
+        "errors": [(names.get(key, key), key, sentence) for key, sentence in errors.items()],
         "columns": [(name, heading, name in columns.DEFAULT_COLUMNS) for name, heading in COLUMNS.items()],
         "raw_from": request.GET.get("from", ""),
         "raw_to": request.GET.get("to", ""),

@@ -89,7 +89,7 @@ class LogTable(tables.Table):
             badges += format_html(' <span class="badge" title="Impersonated by {0}">by {0}</span>', visible(by))
         if "user_is_from_parent_site" not in self.shown and record.user_is_from_parent_site:
             badges += SafeString(' <span class="badge badge--parent" title="User from the parent site">parent</span>')
-        return _text(value, TEXT_LENGTH) + badges
+        return format_html('<span class="who">{}{}</span>', _text(value, TEXT_LENGTH), badges)
 
     def render_user_is_from_parent_site(self, value: bool) -> str:
         """Yes or No."""
