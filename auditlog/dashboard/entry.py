@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from auditlog import access
 from auditlog.dashboard.table import entry_address, impersonator
-from auditlog.dashboard.text import visible
+from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import entries
@@ -25,6 +25,8 @@ from auditlog.search.terms import exactly
 from auditlog.search.timerange import written
 from gatebook.interfaces import label
 
+TITLE_LENGTH = 240
+"""Characters of the heading; the whole path stands below it."""
 GROUPS = {
     "Request": ("request_method", "request_path", "api_name", "request_host", "interface", "user_agent"),
     "Outcome": ("success", "response_code", "duration_ms", "error_type", "error_message"),
@@ -83,10 +85,13 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     if entry is None:
         raise Http404(f"{site.name} has no API request with this Request-ID, or it is past the retention.")
     local = timezone.localtime(entry.created_at)
+    path = entry.request_path or ""
     context = {
         "site": site,
         "entry": entry,
-        "title": visible(f"{entry.request_method or label(entry.interface or '')} {entry.request_path or ''}".strip()),
+        "title": visible(
+            middle(f"{entry.request_method or label(entry.interface or '')} {path}".strip(), TITLE_LENGTH)
+        ),
         "summary": summary(entry, site),
         "local": f"{local:%A, %-d %B %Y, %H:%M:%S.%f}",
         "ago": timesince(entry.created_at),

@@ -74,7 +74,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "page": page,
         "table": page and LogTable(page, shown, question, site),
         "order_words": order_words(page.order if page else question.order),
-        "columns": [(name, heading, name in shown) for name, heading in COLUMNS.items()],
+        "columns": [(name, COLUMNS[name], name in shown) for name in dict.fromkeys([*shown, *COLUMNS])],
         "newest": question.query(),
         "newer": page and page.newer and question.query({"sort": page.order.as_parameter(), "before": str(page.newer)}),
         "older": page and page.older and question.query({"sort": page.order.as_parameter(), "after": str(page.older)}),

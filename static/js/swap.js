@@ -15,7 +15,8 @@
   document.addEventListener("htmx:sendError", (event) => location.assign(event.detail.pathInfo.finalRequestPath));
 
   document.addEventListener("htmx:afterSettle", () => {
-    if (document.activeElement && document.activeElement !== document.body) return;
-    document.querySelector("#errors, #conditions")?.focus({ preventScroll: true });
+    const errors = document.getElementById("errors");
+    if (!errors && document.activeElement !== document.body) return;
+    (errors ?? document.getElementById("conditions"))?.focus({ preventScroll: true });
   });
 })();
