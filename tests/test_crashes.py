@@ -95,8 +95,9 @@ class Book:
                 f"http://127.0.0.1:{self.port}{path}", headers={"Cookie": f"sessionid={self.session}"}
             )
             with urllib.request.urlopen(request, timeout=30) as answer:
-                answer.read()
-                return answer.status, answer.headers["X-Request-Id"]
+                body = answer.read()
+                whole = len(body) == int(answer.headers.get("Content-Length") or -1)
+                return (answer.status, answer.headers["X-Request-Id"]) if whole else None
         except HTTPError as error:
             return error.code, error.headers["X-Request-Id"]
         except (URLError, OSError):

@@ -38,7 +38,7 @@ def test_an_unknown_interface_is_kept_and_shown_as_it_is():
 def test_the_first_rule_that_fits_decides(path, headers, interface):
     rules = [
         (rule("/api/"), "restapi"),
-        (rule("agent:rclone/*"), "sync"),
+        (rule("agent:Rclone/*"), "sync"),
         (rule("host:dav.*"), "dav"),
         (rule("/"), "web"),
     ]

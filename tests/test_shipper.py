@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -259,6 +260,31 @@ def test_stopping_ships_what_was_just_recorded(spool, sink, shipper):
     assert sink.ids == ["first", "last"]
 
 
+def test_stopping_ships_what_was_recorded_while_the_last_batch_was_on_its_way(spool, sink, shipper):
+    busy, go_on, write = threading.Event(), threading.Event(), sink.write
+
+    def slow(site, entries):
+        busy.set()
+        go_on.wait(5)
+        return write(site, entries)
+
+    def last(site, entries):
+        sink.write = write
+        spool.append(None, entry("meanwhile"))
+        return write(site, entries)
+
+    sink.write = slow
+    spool.append(None, entry("first"))
+    shipper.notice()
+    assert busy.wait(5)
+    spool.append(None, entry("second"))  # the round under way takes this one too
+    shipper._stopping.set()
+    sink.write = last
+    go_on.set()
+    shipper.stop()
+    assert sink.ids == ["first", "second", "meanwhile"]
+
+
 @pytest.mark.django_db
 def test_the_store_sink_writes_to_the_named_site():
     root, acme = Site.objects.create(slug="root", name="Root"), Site.objects.create(slug="acme", name="Acme")
@@ -368,9 +394,12 @@ record('parent')
 for number in range(3):
     if os.fork() == 0:
         record(f'child-{number}')
-        sys.exit()
-for _ in range(3):
-    os.wait()
+        for _ in range(100):
+            if os.path.exists(os.environ['FILE_SINK']) and f'child-{number}' in open(os.environ['FILE_SINK']).read():
+                sys.exit()
+            time.sleep(0.1)
+        os._exit(1)
+sys.exit(any(os.wait()[1] for _ in range(3)))
 """
     ended = run(program, tmp_path / "spool", tmp_path)
     assert ended.returncode == 0, ended.stderr

@@ -248,6 +248,15 @@ def test_half_made_segments_are_cleared_away(spool):
     assert not leftover.exists()
 
 
+def test_a_segment_deleted_a_moment_ago_is_not_taken(spool, monkeypatch):
+    spool.append(None, entry())
+    (path,) = segments(spool)
+    spool._segment.close()
+    spool._segment = None
+    monkeypatch.setattr("gatebook.spool.fcntl.flock", lambda *_: path.unlink())  # by whoever held it until now
+    assert Segment.take(path) is None
+
+
 def test_a_kept_position_is_where_reading_goes_on(spool):
     spool.append(None, entry("1"))
     spool.append(None, entry("2"))
