@@ -36,7 +36,9 @@ class Column(tables.Column):
 
     def __init__(self, name: str, heading: str) -> None:
         attrs = {"td": {"data-column": name}, "th": {"data-column": name}}
-        super().__init__(verbose_name=heading, attrs=attrs, default="")
+        # Without a name, the User column still has an id or an impersonator to show.
+        empty_values = () if name == "username" else None
+        super().__init__(verbose_name=heading, attrs=attrs, default="", empty_values=empty_values)
 
 
 class LogTable(tables.Table):
@@ -82,14 +84,17 @@ class LogTable(tables.Table):
             f"{local:%f}"[:3],
         )
 
-    def render_username(self, value: str, record: ApiRequestLog) -> SafeString:
-        """Who it acted as, and what the badge columns would say where they are not shown."""
+    def render_username(self, value: str | None, record: ApiRequestLog) -> SafeString:
+        """Who it acted as, by name or else id, and what the badge columns would say where they are not shown."""
+        name = value or record.user_id
         badges = SafeString()
         if "impersonator_username" not in self.shown and (by := impersonator(record)):
             badges += format_html(' <span class="badge" title="Impersonated by {0}">by {0}</span>', visible(by))
         if "user_is_from_parent_site" not in self.shown and record.user_is_from_parent_site:
             badges += SafeString(' <span class="badge badge--parent" title="User from the parent site">parent</span>')
-        return format_html('<span class="who">{}{}</span>', _text(value, TEXT_LENGTH), badges)
+        if not name and not badges:
+            return SafeString()
+        return format_html('<span class="who">{}{}</span>', _text(name, TEXT_LENGTH) if name else "", badges)
 
     def render_user_is_from_parent_site(self, value: bool) -> str:
         """Yes or No."""
