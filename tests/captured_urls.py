@@ -82,7 +82,12 @@ async def async_hello(request: HttpRequest) -> HttpResponse:
     return HttpResponse("hello")
 
 
+async def async_error(request: HttpRequest) -> HttpResponse:
+    raise ValueError("broken")
+
+
 urlpatterns = [
+    path("async-error/", async_error),
     path("hello/", hello, name="hello"),
     path("unnamed/", hello),
     path("code/<int:number>/", code),

@@ -266,7 +266,15 @@ def test_the_head_of_a_stream_is_not_cut_off(client, only):
     assert only().error_type is None
 
 
-def test_an_asynchronous_project_is_recorded_too(configure, only):
+@pytest.fixture
+def asynchronous(configure, settings):
+    """A project without synchronous middleware, for which Django would leave the event loop."""
+    settings.MIDDLEWARE = MIDDLEWARE[:1]
+    return configure
+
+
+def test_an_asynchronous_project_is_recorded_too(asynchronous, only):
+    asynchronous(USER="tests.test_middleware.user_from_header")
     asyncio.run(AsyncClient().get("/async-hello/?a=1", headers={"x-user": "alice"}))
     assert (only().request_path, only().username, only().response_code) == ("/async-hello/?a=1", "alice", 200)
 
@@ -275,7 +283,7 @@ def test_an_asynchronous_project_is_recorded_too(configure, only):
     ("query", "reads", "error_type"),
     [("", 100, None), ("", 3, "client-disconnected"), ("?fail=1", 100, "ConnectionError")],
 )
-def test_an_asynchronous_stream_is_recorded_as_it_ended(configure, only, query, reads, error_type):
+def test_an_asynchronous_stream_is_recorded_as_it_ended(asynchronous, only, query, reads, error_type):
     async def read():
         answer = await AsyncClient().get(f"/async-stream/{query}")
         parts = answer.streaming_content
@@ -305,10 +313,23 @@ def test_an_asynchronous_request_the_client_leaves_is_recorded(configure, only):
     assert (only().response_code, only().error_type, only().success) == (None, "client-disconnected", False)
 
 
-def test_in_an_event_loop_the_user_is_looked_up_in_a_thread(configure, only):
-    configure(USER="tests.test_middleware.user_from_database")
-    asyncio.run(AsyncClient().get("/async-hello/"))
+def user_from_header(request):
+    """Believe the request."""
+    return Person("7", request.headers["X-User"])
+
+
+@pytest.mark.parametrize("path", ["/async-hello/", "/async-stream/", "/async-error/"])
+def test_in_an_event_loop_the_user_is_looked_up_in_a_thread(asynchronous, only, path):
+    async def read():
+        answer = await AsyncClient(raise_request_exception=False).get(path)
+        if answer.streaming:
+            async for _ in answer.streaming_content:
+                pass
+
+    asynchronous(USER="tests.test_middleware.user_from_database")
+    asyncio.run(read())
     assert only().username == "looked-up"
+    assert only().error_type == ("ValueError" if "error" in path else None)
 
 
 def user_from_database(request):
