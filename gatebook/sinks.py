@@ -10,7 +10,7 @@ from django.db import DataError, Error, IntegrityError, connection
 from gatebook.entry import Entry
 
 
-class SinkUnavailable(Exception):  # noqa: N818 - it is a state, not a mistake
+class SinkUnavailable(Exception):
     """The sink cannot take anything now; the entries stay in the spool and are sent again."""
 
 
