@@ -80,6 +80,9 @@ def _write(sites: dict[str, Site], batches: dict[str, list[Entry]]) -> int:
 def _loaded_until(sites: dict[str, Site], now: datetime) -> datetime:
     """Return the start of the newest day in the book. Entries are written in order: nothing before it is missing."""
     earliest = now - timedelta(days=DAYS) + timedelta(minutes=1)
+    ours = [site.pk for site in sites.values()]
+    if not ApiRequestLog.objects.filter(site_id__in=ours, created_at__gte=earliest, created_at__lt=now).exists():
+        return earliest
     for back in range(DAYS + 1):
         day = (now - timedelta(days=back)).date()
         if _is_loaded(day, sites, now):
