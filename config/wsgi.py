@@ -4,5 +4,5 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings_web")
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings_web"  # also where a parent process names the plain settings
 application = get_wsgi_application()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from celery import Celery
-from django.db import ConnectionHandler, OperationalError, connections
+from django.db import OperationalError, connection
 
 from auditlog.dashboard import health
 from auditlog.dashboard.failures import server_error
@@ -39,8 +39,7 @@ def test_few_locks_are_a_warning(client, db, monkeypatch):
 
 
 def test_without_a_database_it_is_not_ready(client, db, monkeypatch):
-    nowhere = ConnectionHandler({"default": {**connections.settings["default"], "HOST": "/nowhere"}})["default"]
-    monkeypatch.setattr(health, "connection", nowhere)
+    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["database"] == "away: OperationalError"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from django.db import Error, connection
+from django.db import ConnectionHandler, Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -16,6 +16,8 @@ from gatebook import spool
 
 LOCKS_WANTED = 256
 """Below this `max_locks_per_transaction`, questions over 180 days can exhaust the lock table."""
+SECONDS = 2
+"""How long the database and the broker have to answer."""
 LATE = timedelta(minutes=1)
 """An entry that waits longer in the spool is worth a warning; two seconds are usual."""
 
@@ -40,10 +42,14 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def database() -> str:
-    """Ask the database for an answer."""
+    """Ask the database for an answer, outside the pool, in which a page waits for it to come back."""
+    options = {name: value for name, value in connection.settings_dict["OPTIONS"].items() if name != "pool"}
+    here = {**connection.settings_dict, "OPTIONS": {**options, "connect_timeout": SECONDS}}
+    direct = ConnectionHandler({"default": here})["default"]
     try:
-        with connection.cursor() as cursor:
+        with direct.cursor() as cursor:
             cursor.execute("SELECT 1")
+        direct.close()
     except Error as error:
         return f"away: {type(error).__name__}"
     return "ok"
@@ -52,8 +58,8 @@ def database() -> str:
 def broker() -> str:
     """Reach the broker that carries work to the Celery worker."""
     try:
-        with app.connection_for_write(connect_timeout=2) as link:
-            link.ensure_connection(max_retries=0, timeout=2)
+        with app.connection_for_write(connect_timeout=SECONDS) as link:
+            link.ensure_connection(max_retries=0, timeout=SECONDS)
     except (KombuError, OSError) as error:
         return f"away: {type(error).__name__}"
     return "ok"
