@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from django.db import DataError, Error, IntegrityError, connection
+from django.db import DataError, Error, IntegrityError
 
 from gatebook.entry import Entry
 
@@ -42,8 +42,7 @@ class StoreSink:
             home = (Site.objects.filter(slug=site).first() if site else None) or Site.objects.root()
             if home is None:
                 raise SinkUnavailable("no site yet")
-            with connection.wrap_database_errors:  # COPY raises the driver's own
-                written = writer.write(home, entries)
+            written = writer.write(home, entries)
         except (DataError, IntegrityError):
             raise  # an entry's fault, not the database's: the shipper finds out which one
         except (Error, OSError) as error:

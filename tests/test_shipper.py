@@ -323,20 +323,6 @@ def test_a_database_that_is_away_makes_the_store_sink_unavailable(monkeypatch, f
 
 
 @pytest.mark.django_db
-def test_an_error_of_the_driver_itself_counts_as_the_databases(monkeypatch):
-    import psycopg
-
-    Site.objects.create(slug="root", name="Root")
-
-    def fail(*_):
-        raise psycopg.OperationalError("lost during COPY")
-
-    monkeypatch.setattr("auditlog.store.writer.write", fail)
-    with pytest.raises(SinkUnavailable, match="lost during COPY"):
-        StoreSink().write(None, [entry()])
-
-
-@pytest.mark.django_db
 def test_ship_command_adopts_and_says_what_it_did(settings, tmp_path, capsys):
     Site.objects.create(slug="root", name="Root")
     settings.GATEBOOK = {"SPOOL": tmp_path / "spool", "SHIP": False}

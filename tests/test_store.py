@@ -7,11 +7,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from auditlog.models import ApiRequestLog, Site
-from auditlog.store import partitions
+from auditlog.store import partitions, writer
 from auditlog.store.writer import write
 from gatebook.entry import Entry
 from tests.book import ago, entry
@@ -173,3 +174,22 @@ def test_the_days_ahead_are_made_once(db):
     today = datetime.now(UTC).date()
     assert len(partitions.ensure_days_ahead(today)) == partitions.DAYS_AHEAD + 1
     assert partitions.ensure_days_ahead(today) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_lost_in_the_middle_is_djangos_error_and_stores_nothing(site, monkeypatch):
+    as_before = writer._row
+
+    def lose_the_connection(*arguments):
+        with psycopg.connect(**parameters) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [backend])
+        return as_before(*arguments)
+
+    write(site, [entry()])
+    parameters = connection.get_connection_params() | {"cursor_factory": None}
+    backend = connection.connection.info.backend_pid
+    monkeypatch.setattr(writer, "_row", lose_the_connection)
+    with pytest.raises(OperationalError):
+        write(site, [entry() for _ in range(20_000)])
+    connection.close()
+    assert ApiRequestLog.objects.count() == 1

@@ -88,6 +88,7 @@ def _store(site: Site, entries: list[Entry]) -> int:
 def _copy(site: Site, entries: list[Entry]) -> int:
     # COPY speaks to the driver itself, whose errors Django would let through as they are.
     with connection.wrap_database_errors, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = on")  # who is told "stored" may forget the entry
         cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE {partitions.TABLE}) ON COMMIT DELETE ROWS")
         cursor.execute("DELETE FROM incoming")  # inside a caller's transaction an earlier batch is still there
         with cursor.copy(_COPY) as copy:
