@@ -1,0 +1,173 @@
+"""The log page in a browser: what a script makes smoother, what works without, what an attacker's text does."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import sign_in
+from tests.quick_start import QuickStart
+
+ROWS = "tbody tr[data-status]"
+
+PAGES = [
+    "/",
+    "/acme/logs/",
+    "/acme/logs/?status=failure&last=7d&sort=-duration_ms",
+    "/acme/logs/?user=nobody-at-all",
+    "/acme/logs/?code=4xx",
+    "/acme/logs/entry?request=unknown",
+    "/admin/",
+    "/admin/auth/user/",
+    "/admin/gatebook/site/",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_breaks_its_own_policy(page: Page, complaints: list[str], path: str):
+    page.goto(path)
+    refused = [text for text in complaints if not text.startswith("Failed to load resource: the server responded with")]
+    assert refused == []
+
+
+def test_older_newer_and_back_keep_the_address(page: Page):
+    page.goto("/acme/logs/?last=7d")
+    first = page.locator(ROWS).first.inner_text()
+    page.evaluate("window.stays = true")
+    page.locator("a[rel=next]").click()
+    page.wait_for_url("**after=**")
+    expect(page.locator(ROWS).first).not_to_have_text(first)
+    assert page.evaluate("window.stays")
+    second = page.locator(ROWS).first.inner_text()
+    page.reload()
+    assert page.locator(ROWS).first.inner_text() == second
+    page.locator("a[rel=prev]").click()
+    page.wait_for_url("**before=**")
+    expect(page.locator(ROWS).first).to_have_text(first, use_inner_text=True)
+    page.go_back()
+    page.wait_for_url("**after=**")
+    expect(page.locator(ROWS).first).to_have_text(second, use_inner_text=True)
+
+
+def test_a_wrong_value_is_answered_beside_its_field(page: Page):
+    page.goto("/acme/logs/")
+    page.get_by_text("More filters").click()
+    page.fill("input[name=code]", "4xx")
+    page.get_by_role("button", name="Show", exact=True).first.click()
+    expect(page.get_by_role("alert")).to_contain_text("4xx is not a number or range")
+    expect(page.locator("input[name=code]")).to_have_value("4xx")
+    assert page.locator(ROWS).count() == 0
+    page.fill("input[name=code]", "400..499")
+    page.get_by_role("button", name="Show", exact=True).first.click()
+    expect(page.locator(ROWS).first).to_be_visible()
+
+
+def test_a_shared_address_means_the_same_rows_in_another_zone(browser: Browser, page: Page, demo: QuickStart):
+    page.goto("/acme/logs/")
+    page.fill("input[name=from]", f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}T00:00:00")
+    page.get_by_role("button", name="Show", exact=True).first.click()
+    page.wait_for_url("**from=**")
+    page.goto(re.sub(r"$", f"&to={datetime.now(UTC) - timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}", page.url))
+    here = page.locator("td[data-column=created_at] time").evaluate_all("all => all.map(one => one.dateTime)")
+    elsewhere = browser.new_context(base_url=demo.address, timezone_id="America/Los_Angeles").new_page()
+    sign_in(elsewhere, demo)
+    elsewhere.goto(page.url)
+    there = elsewhere.locator("td[data-column=created_at] time")
+    assert there.evaluate_all("all => all.map(one => one.dateTime)") == here
+    assert there.first.inner_text() != page.locator("td[data-column=created_at] time").first.inner_text()
+    elsewhere.context.close()
+
+
+def test_everything_can_be_asked_and_read_without_a_script(browser: Browser, demo: QuickStart):
+    context = browser.new_context(base_url=demo.address, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, demo)
+    page.goto("/acme/logs/?last=7d")
+    page.select_option("select[name=status]", "failure")
+    page.fill("input[name=user]", "*")
+    page.get_by_role("button", name="Show", exact=True).first.click()
+    assert "status=failure" in page.url
+    assert "path=" not in page.url
+    assert page.locator(f"{ROWS}:not([data-status=failure])").count() == 0
+    page.locator("a[rel=next]").click()
+    assert "after=" in page.url
+    page.locator(f"{ROWS} a").first.click()
+    assert "/logs/entry?" in page.url
+    context.close()
+
+
+def test_the_columns_one_chooses_stay_in_the_address_or_for_good(page: Page):
+    page.goto("/acme-eu/logs/")
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_role("checkbox", name="User Agent").check()
+    page.get_by_role("checkbox", name="Path").uncheck()
+    page.get_by_role("button", name="Show", exact=True).last.click()
+    page.wait_for_url("**columns=**")
+    headings = page.locator("thead th").all_inner_texts()
+    assert any("User Agent" in heading for heading in headings)
+    assert not any(heading.startswith("Path") for heading in headings)
+
+
+def test_hostile_text_stays_text(page: Page, demo: QuickStart, complaints: list[str], tmp_path: Path):
+    hostile = "<img src=x onerror=alert(1)><script>alert(1)</script>"
+    entry = {
+        "created_at": datetime.now(UTC).isoformat(),
+        "request_id": f"hostile-{hostile}",
+        **dict.fromkeys(
+            (
+                "username",
+                "impersonator_username",
+                "interface",
+                "api_name",
+                "request_path",
+                "request_host",
+                "user_agent",
+            ),
+            hostile,
+        ),
+        "error_type": hostile,
+        "error_message": f"{hostile}\u202e",
+        "response_code": 500,
+    }
+    file = tmp_path / "hostile.jsonl"
+    file.write_text(json.dumps(entry) + "\n")
+    demo.manage("import_logs", str(file), "--site", "acme-labs")
+    alarms = []
+    page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.dismiss()))
+    page.goto("/acme-labs/logs/?request=hostile-*&columns=created_at,request_path,username,error_message,request_id")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.locator(f"{ROWS} a").first.click()
+    expect(page.locator("main")).to_contain_text("<script>alert(1)</script>")
+    assert alarms == []
+    assert complaints == []
+
+
+def test_acting_as_someone_is_said_on_every_page_and_in_the_book(page: Page):
+    page.goto("/admin/auth/user/")
+    page.get_by_role("row", name="bob").get_by_role("button").first.click()
+    page.wait_for_url("**/")
+    expect(page.locator("body")).to_contain_text("You act as bob")
+    page.locator("a[href='/acme/logs/']").click()
+    expect(page.locator(ROWS).first).to_be_visible()
+    page.get_by_role("button", name="Be yourself again").click()
+    page.goto("/acme/logs/?user=bob&impersonator=administrator&last=15m")
+    for _ in range(20):
+        if page.locator(ROWS).count():
+            break
+        page.wait_for_timeout(300)
+        page.reload()
+    page.locator(ROWS).first.locator("a").first.click()
+    expect(page.locator("main")).to_contain_text("bob, impersonated by administrator")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("path", ["/", "/acme/logs/?last=7d&status=failure", "/acme/logs/?user=nobody"])
+def test_no_page_is_wider_than_its_window(page: Page, width: int, path: str):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
