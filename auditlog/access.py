@@ -11,9 +11,10 @@ from __future__ import annotations
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404
+from django.http import Http404, HttpRequest
 
-from auditlog.models import Role, Site
+from auditlog.models import Membership, Role, Site
+from gatebook.capture import capture_of
 
 Someone = AbstractBaseUser | AnonymousUser
 
@@ -37,20 +38,32 @@ def administered_sites_of(user: Someone) -> QuerySet[Site]:
     return sites.filter(pk__in=_administered(user))
 
 
-def site_or_404(user: Someone, slug: str) -> Site:
-    """Return the site, or raise Http404 both where there is none and where `user` has no role on it."""
-    site = sites_of(user).filter(slug=slug).first()
+def site_or_404(request: HttpRequest, slug: str) -> Site:
+    """Return the site, or raise Http404 both where there is none and where the reader has no role on it.
+
+    The entry that this request becomes learns here whether its user belongs to the parent site.
+    """
+    site = sites_of(request.user).filter(slug=slug).first()
     if site is None:
         raise Http404(f"There is no site {slug} that you have a role on.")
+    capture_of(request).user_is_from_parent_site = is_from_parent(request.user, site)
     return site
 
 
-def administered_site_or_refuse(user: Someone, slug: str) -> Site:
+def administered_site_or_refuse(request: HttpRequest, slug: str) -> Site:
     """Return the site to its administrators; PermissionDenied for its staff, Http404 for everyone else."""
-    site = site_or_404(user, slug)
-    if not administers(user, site):
+    site = site_or_404(request, slug)
+    if not administers(request.user, site):
         raise PermissionDenied(f"Only administrators of {site.name} may do this.")
     return site
+
+
+def is_from_parent(user: Someone, site: Site) -> bool:
+    """Tell whether `user` is a member of the parent site and not of `site` itself."""
+    if site.parent_id is None:
+        return False
+    of = set(Membership.objects.filter(user=user.pk, site__in=[site.pk, site.parent_id]).values_list("site", flat=True))
+    return of == {site.parent_id}
 
 
 def administers(user: Someone, site: Site) -> bool:

@@ -77,7 +77,7 @@ class Field:
 @login_required
 def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     """Show the entry that `at` and `request` name; `request` alone finds the newest of that Request-ID."""
-    site = access.site_or_404(request.user, site_slug)
+    site = access.site_or_404(request, site_slug)
     try:
         entry = entries.find(site, request.GET.get("request", ""), request.GET.get("at", ""))
     except QuestionError as error:

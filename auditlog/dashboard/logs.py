@@ -45,7 +45,7 @@ class Condition:
 @login_required
 def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     """Show the page of entries that the address asks for."""
-    site = access.site_or_404(request.user, site_slug)
+    site = access.site_or_404(request, site_slug)
     try:
         if address := clean_address(request):
             return HttpResponseRedirect(address)

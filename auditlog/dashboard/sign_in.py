@@ -10,6 +10,8 @@ from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from gatebook.capture import capture_of
+
 
 class SignIn(LoginView):
     """Django's sign-in; a wrong password is a 401, so that the book shows it as a failure."""
@@ -19,7 +21,7 @@ class SignIn(LoginView):
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """Show the form again, and say in the entry which name was tried."""
-        note = self.request.gatebook  # type: ignore[attr-defined]
+        note = capture_of(self.request)
         note.error_type = "not-authenticated/invalid-username-or-password"
         note.error_message = "Invalid username or password"
         note.details["attempted_username"] = form.data.get("username", "")
@@ -29,7 +31,7 @@ class SignIn(LoginView):
 def locked_out(request: HttpRequest, response: Any, credentials: dict[str, Any]) -> HttpResponse:
     """Answer an attempt after too many: 429 and when to come back."""
     minutes = round(settings.AXES_COOLOFF_TIME * 60)
-    note = request.gatebook  # type: ignore[attr-defined]
+    note = capture_of(request)
     note.error_type = "rate-limited/too-many-login-attempts"
     note.error_message = "Too many failed sign-ins for this name from this address"
     note.details["attempted_username"] = credentials.get("username", "")

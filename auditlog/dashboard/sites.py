@@ -28,5 +28,5 @@ def sites_page(request: HttpRequest) -> HttpResponse:
 @login_required
 def site_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     """Lead from a site's address to its log."""
-    site = access.site_or_404(request.user, site_slug)
+    site = access.site_or_404(request, site_slug)
     return redirect("logs", site_slug=site.slug)

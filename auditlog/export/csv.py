@@ -37,7 +37,7 @@ _FORMULA = r"^[=+\-@\t\r\n]"
 @login_required
 def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
     """Send the rows that the log page of the same address counts, in its order."""
-    site = access.administered_site_or_refuse(request.user, site_slug)
+    site = access.administered_site_or_refuse(request, site_slug)
     try:
         chosen = columns.chosen(request.GET) or list(COLUMNS)
         question = Question.from_query(request.GET, [site])
