@@ -76,7 +76,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "hijack.middleware.HijackUserMiddleware",
     "auditlog.dashboard.reader.ReaderMiddleware",  # the reader's time zone
     "axes.middleware.AxesMiddleware",  # last, as its documentation asks
 ]
@@ -132,7 +131,6 @@ LOGIN_URL = reverse_lazy("login")
 LOGIN_REDIRECT_URL = reverse_lazy("sites")
 LOGOUT_REDIRECT_URL = LOGIN_URL
 HIJACK_PERMISSION_CHECK = "hijack.permissions.superusers_only"
-HIJACK_INSERT_BEFORE = None  # our own banner says it, within the Content-Security-Policy
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
