@@ -10,7 +10,7 @@ from config.settings import DATABASES
 DATABASES["default"]["OPTIONS"]["pool"] = {
     "min_size": 1,
     "max_size": 16,
-    "timeout": 20,
+    "timeout": 15,
     "max_waiting": 10,
     "reconnect_timeout": 365 * 86400.0,  # never give up
 }

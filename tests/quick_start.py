@@ -93,6 +93,11 @@ class QuickStart:
         """Return the processes that work on this directory or on this port."""
         return [one for one in psutil.process_iter() if self._ours(one)]
 
+    def running(self, word: str) -> list[psutil.Process]:
+        """Return those with `word` in their command line, the oldest first."""
+        found = [one for one in self.processes() if any(word in part for part in one.cmdline())]
+        return sorted(found, key=lambda one: one.create_time())
+
     def _ours(self, process: psutil.Process) -> bool:
         try:
             if process.status() == psutil.STATUS_ZOMBIE:

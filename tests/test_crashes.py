@@ -182,7 +182,7 @@ def test_kill_9_of_the_web_server_loses_no_answered_request_and_doubles_none(boo
     assert "0 segments of living processes wait, 0 bytes" in said
 
 
-def test_a_database_stopped_for_ten_seconds_costs_no_entry_and_at_most_the_pages_it_was_at_work_for(book):
+def test_a_database_stopped_for_ten_seconds_costs_no_entry_and_nobody_an_error(book):
     paths = ["/", "/main/logs/", "/accounts/sign-in/?next=/", "/no-such-page", "/favicon.svg"]
     clients = Clients(book, *paths)
     time.sleep(2)
@@ -193,8 +193,7 @@ def test_a_database_stopped_for_ten_seconds_costs_no_entry_and_at_most_the_pages
     time.sleep(4)
     answers = clients.stop()
     assert len(answers) > waited_out
-    failed = [code for code, _ in answers if code >= 500]
-    assert len(failed) <= len(paths), failed  # one for each client at most: what was under way
+    assert [code for code, _ in answers if code >= 500] == []
     answered = {request_id for _, request_id in answers}
     deadline = time.monotonic() + 60
     while missing := answered - book.recorded().keys():

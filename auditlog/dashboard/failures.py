@@ -1,16 +1,38 @@
-"""What someone sees when a page breaks."""
+"""What someone sees when a page breaks, and the second try that spares them a database's restart."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+
+class SecondTryMiddleware:
+    """Ask once more for a page whose connection to the database broke off under it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; what changes something is never tried twice."""
+        answer = self.get_response(request)
+        if request.method not in ("GET", "HEAD") or not getattr(answer, "broke_off", False):
+            return answer
+        connection.close()
+        request.__dict__.pop("_cached_user", None)
+        return self.get_response(request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception: 503 and when to come back while the database is away, else 500."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
-        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "10"})
-    return HttpResponse(render_to_string("500.html"), status=500)
+    error = sys.exc_info()[1]
+    if not isinstance(error, OperationalError | InterfaceError):
+        return HttpResponse(render_to_string("500.html"), status=500)
+    answer = HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "10"})
+    # Who has waited for a connection in vain need not wait again.
+    answer.broke_off = not isinstance(error.__cause__, PoolTimeout | TooManyRequests)  # type: ignore[attr-defined]
+    return answer
