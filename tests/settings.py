@@ -11,8 +11,9 @@ from pathlib import Path
 
 from config.postgres import database_url
 
-if "GATEBOOK_TEST_VAR" not in os.environ:
-    _directory = tempfile.mkdtemp(prefix="gatebook-test-", dir="/tmp")  # short: it holds a socket
+_worker = f"-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"  # those who test side by side have a server each
+if not os.environ.get("GATEBOOK_TEST_VAR", "").endswith(_worker):
+    _directory = tempfile.mkdtemp(prefix="gatebook-test-", suffix=_worker, dir="/tmp")  # short: it holds a socket
     atexit.register(shutil.rmtree, _directory, ignore_errors=True)
     os.environ |= {
         "GATEBOOK_TEST_VAR": _directory,
@@ -25,8 +26,8 @@ if "GATEBOOK_TEST_VAR" not in os.environ:
     for _name in ("DEBUG", "PORT", "REDIS_URL", "ROOT_SITE", "TRUSTED_PROXIES"):
         os.environ.pop(_name, None)
 
-from config.settings import *  # noqa: F403
-from config.settings import GATEBOOK, STATIC_ROOT, STORAGES
+from config.settings import *  # noqa: E402, F403
+from config.settings import GATEBOOK, STATIC_ROOT, STORAGES  # noqa: E402
 
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise wants it
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_one_command_leads_to_the_sign_in_page_and_stops_without_a_trace(quick_start):
-    said = quick_start.start_and_wait("demo")
+    said = quick_start.start_and_wait()
     assert f"http://127.0.0.1:{quick_start.port}/" in said
     password = re.search(r"as administrator with the password (\S+)", said)[1]
     assert (quick_start.var / "administrator_password").read_text() == password

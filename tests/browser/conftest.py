@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from tests.quick_start import QuickStart, offered
 
@@ -28,6 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group("browser"))  # they share one demo
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,7 @@ def demo() -> Iterator[QuickStart]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its event loop must not outlive the package
 def browser(chromium: str) -> Iterator[Browser]:
     """Start Chromium, once for all."""
     with sync_playwright() as playwright:
@@ -53,11 +54,22 @@ def complaints() -> list[str]:
     return []
 
 
+@pytest.fixture(scope="package")
+def signed_in(browser: Browser, demo: QuickStart) -> StorageState:
+    """The cookies of the demo's administrator, who signs in once for all."""
+    context = browser.new_context(base_url=demo.address, timezone_id="Europe/Berlin")
+    sign_in(context.new_page(), demo)
+    cookies = context.storage_state()
+    context.close()
+    return cookies
+
+
 @pytest.fixture
-def context(browser: Browser, demo: QuickStart) -> Iterator[BrowserContext]:
-    """Open a window of a reader in Berlin."""
+def context(browser: Browser, demo: QuickStart, signed_in: StorageState) -> Iterator[BrowserContext]:
+    """Open a window of a reader in Berlin, the demo's administrator."""
     opened = browser.new_context(
         base_url=demo.address,
+        storage_state=signed_in,
         timezone_id="Europe/Berlin",
         permissions=["clipboard-read", "clipboard-write"],
         viewport={"width": 1440, "height": 900},
@@ -67,13 +79,12 @@ def context(browser: Browser, demo: QuickStart) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, demo: QuickStart, complaints: list[str]) -> Page:
-    """Sign in as the demo's administrator."""
+def page(context: BrowserContext, complaints: list[str]) -> Page:
+    """Open a page, and listen to what it complains of."""
     opened = context.new_page()
     opened.set_default_timeout(15_000)
     opened.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
-    sign_in(opened, demo)
     return opened
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import sign_in
 from tests.quick_start import QuickStart
 
 ROWS = "tbody tr[data-status]"
@@ -20,7 +21,9 @@ def total(page: Page) -> int:
     return int(re.search(r"([\d,]+)\+? API requests?", said)[1].replace(",", ""))
 
 
-def test_a_newcomer_reads_a_living_book(page: Page):
+def test_a_newcomer_reads_a_living_book(page: Page, demo: QuickStart):
+    page.context.clear_cookies()
+    sign_in(page, demo)
     expect(page.locator("a[href='/acme-eu/logs/']")).to_be_visible()
     page.locator("a[href='/acme/logs/']").click()
     expect(page.locator(ROWS)).to_have_count(50)
