@@ -44,7 +44,7 @@ def make_entry(site: Site, **fields: Any) -> Entry:
 def _empty_log(request: pytest.FixtureRequest) -> Iterator[None]:
     """Drop the log's days after a test that commits: Django's flush does not know unmanaged tables."""
     marker = request.node.get_closest_marker("django_db")
-    commits = "live_server" in request.fixturenames or bool(marker and marker.kwargs.get("transaction"))
+    commits = bool(marker and marker.kwargs.get("transaction")) or "transactional_db" in request.fixturenames
     if commits:
         request.getfixturevalue("transactional_db")  # so that the database is still open below
     yield

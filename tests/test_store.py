@@ -181,6 +181,7 @@ def test_a_connection_lost_in_the_middle_is_djangos_error_and_stores_nothing(sit
     as_before = writer._row
 
     def lose_the_connection(*arguments):
+        monkeypatch.setattr(writer, "_row", as_before)
         with psycopg.connect(**parameters) as other:
             other.execute("SELECT pg_terminate_backend(%s)", [backend])
         return as_before(*arguments)
