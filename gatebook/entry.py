@@ -95,7 +95,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
             text = clean(text)
             if len(text) > limit:
                 notes["cut"] = ", ".join(filter(None, [notes.get("cut"), f"{name} of {len(text)} characters"]))
-                text = _short_request_id(text) if name == "request_id" else text[:limit]
+                text = stored_request_id(text) if name == "request_id" else text[:limit]
             force_setattr(self, name, text or None)
         if not self.request_id:
             raise ValueError("request_id: is empty, expected a text")
@@ -142,7 +142,11 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError(f"created_at: {moment.isoformat()} is outside the years 1 to 9999 in UTC") from None
 
 
-def _short_request_id(text: str) -> str:
+def stored_request_id(text: str) -> str:
+    """Return a Request-ID as entries hold it: a long one keeps its beginning and a hash, so that it stays distinct."""
+    text = clean(text)
+    if len(text) <= INDEXED_LIMIT:
+        return text
     digest = hashlib.sha256(text.encode()).hexdigest()
     return f"{text[:_REQUEST_ID_KEPT]}-{digest[: INDEXED_LIMIT - _REQUEST_ID_KEPT - 1]}"
 

@@ -72,6 +72,18 @@ def test_missing_values_are_empty_cells(visitor, site):
     assert download(visitor)[1][1:] == ["", "", "No", *[""] * 7, "0b1f", *[""] * 5, "Success", ""]
 
 
+def test_a_time_without_a_zone_is_the_readers_as_on_the_page(visitor, site):
+    visitor.cookies["gatebook_zone"] = "Pacific/Kiritimati"
+    answer = visitor.get("/acme/logs.csv?from=2026-11-20T14:00")
+    assert answer["Location"] == "/acme/logs.csv?from=2026-11-20T00%3A00%3A00Z"
+
+
+def test_a_large_file_comes_in_blocks(site):
+    write(site, [entry(request_path="/" + "a" * 5000) for _ in range(100)])
+    question = Question.from_query(QueryDict(""), [site])
+    assert len(list(lines(question, list(COLUMNS)))) > 5
+
+
 def test_the_chosen_columns_in_the_chosen_order(visitor, site):
     make_entry(site, username="bob", response_code=200)
     assert download(visitor, "?columns=response_code,username") == [["Response Code", "User"], ["200", "bob"]]
@@ -84,7 +96,8 @@ def test_a_cell_that_a_spreadsheet_would_run_becomes_text(visitor, site, start):
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?status=failure", "?sort=username", "?sort=-duration_ms&-code=200", "?last=1h&user=a*"]
+    "query",
+    ["", "?status=failure", "?sort=username", "?sort=-duration_ms&-code=200", "?code=99999", "?last=1h&user=a*"],
 )
 def test_page_count_and_file_agree(visitor, site, query):
     write(
@@ -124,7 +137,7 @@ def test_a_wrong_question_is_refused_in_a_sentence(visitor):
 
 
 def test_the_file_is_named_for_the_site_and_the_time(visitor):
-    answer = visitor.get("/acme/logs.csv?from=2026-11-20&to=2026-11-20")
+    answer = visitor.get("/acme/logs.csv?from=2026-11-20&to=2026-11-20", follow=True)
     assert answer["Content-Disposition"] == 'attachment; filename="acme-api-logs-20261120T000000Z-20261121T000000Z.csv"'
 
 

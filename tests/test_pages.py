@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.http import QueryDict
@@ -118,6 +118,11 @@ def test_a_cursor_of_another_order_is_refused(sites):
         Cursor("username", "a\x00b", ago(days=0), 1, "r", ago(days=0)),
         Cursor("username", "a", ago(days=0), 10**12, "r", ago(days=0)),
         Cursor("username", "a", ago(days=0), 1, "r\x00", ago(days=0)),
+        Cursor("created_at", True, ago(days=0), 1, "r", ago(days=0)),
+        Cursor("success", "x", ago(days=0), 1, "r", ago(days=0)),
+        Cursor("request_ip", " 1.2.3.4 ", ago(days=0), 1, "r", ago(days=0)),
+        Cursor("-created_at", None, ago(days=0), 1, "r", datetime(1, 1, 1, tzinfo=UTC)),
+        Cursor("-created_at", None, datetime(9999, 12, 31, tzinfo=UTC), 1, "r", ago(days=0)),
     ],
 )
 def test_a_forged_cursor_is_refused(sites, forged):

@@ -83,6 +83,8 @@ def found(question: Question) -> set[str]:
         ("-is=impersonated", "plain failed parent key bare"),
         ("interface=dav", "parent"),
         ("interface=WebDAV", "parent"),
+        ("status=Failure", "failed parent"),
+        ('code="200"', "plain key"),
         ("interface=sftp,ftp", "failed bare"),
         ("interface=*ftp", "failed bare"),
         ("key=77", "key"),

@@ -45,6 +45,8 @@ def test_the_range_a_question_covers(params, start, end):
         ({"from_": "yesterday"}, "from", "yesterday is not a time, expected"),
         ({"to": "2026-02-30"}, "to", "2026-02-30 is not a time"),
         ({"from_": "0001-01-01T00:00:00+10:00"}, "from", "is not a time"),
+        ({"from_": "0001-01-01T00:00:00Z"}, "from", "is not a time"),
+        ({"to": "9999-12-31"}, "to", "is not a time"),
         ({"from_": "2026-11-22", "to": "2026-11-20"}, "from", "is not before"),
     ],
 )

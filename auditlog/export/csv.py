@@ -7,17 +7,18 @@ import io
 from collections.abc import Iterator
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Case, F, Func, GenericIPAddressField, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.html import escape
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 from psycopg import ClientCursor
 
 from auditlog import access
 from auditlog.dashboard import columns
+from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.models import ApiRequestLog
 from auditlog.models.log import COLUMNS
 from auditlog.search import pages
@@ -39,10 +40,13 @@ def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
     """Send the rows that the log page of the same address counts, in its order."""
     site = access.administered_site_or_refuse(request, site_slug)
     try:
+        if address := clean_address(request):
+            return HttpResponseRedirect(address)
         chosen = columns.chosen(request.GET) or list(COLUMNS)
         question = Question.from_query(request.GET, [site])
     except QuestionError as error:
-        return HttpResponse(escape(str(error)), status=400, content_type="text/plain; charset=utf-8")
+        note_refusal(request, error)
+        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     response = StreamingHttpResponse(lines(question, chosen), content_type="text/csv; charset=utf-8")
     name = f"{site.slug}-api-logs-{question.time.start:%Y%m%dT%H%M%SZ}-{question.time.end:%Y%m%dT%H%M%SZ}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -68,7 +72,10 @@ def lines(question: Question, names: list[str]) -> Iterator[bytes]:
 
 def copied(rows: Rows) -> Iterator[bytes]:
     """Yield the rows of a `values_list` as CSV in blocks of about 64 KiB."""
-    sql, params = rows.query.sql_with_params()
+    try:
+        sql, params = rows.query.sql_with_params()
+    except EmptyResultSet:  # a condition that nothing can meet, such as a code beyond all codes
+        return
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = %s", [BUDGET_MS])

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from auditlog.models import ApiRequestLog
 from auditlog.models.log import COLUMNS
 from auditlog.search.errors import QuestionError
+from auditlog.search.timerange import is_storable
 from gatebook.entry import Moment
 
 
@@ -49,8 +50,10 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
             return False
         if self.value is not None:
             field = ApiRequestLog._meta.get_field(column)
-            field.clean(self.value, None)  # type: ignore[union-attr]
-        return abs(self.site_id) < 2**31
+            field = getattr(field, "output_field", field)  # a generated field checks nothing itself
+            if column == "created_at" or field.clean(self.value, None) != self.value:  # type: ignore[union-attr]
+                return False
+        return abs(self.site_id) < 2**31 and is_storable(self.created_at) and is_storable(self.now)
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(msgspec.json.encode(self)).rstrip(b"=").decode()

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from auditlog.models import ApiRequestLog, Site
 from auditlog.search.errors import QuestionError
 from auditlog.search.question import site_retention
+from auditlog.store.writer import TOLERATED_AHEAD
+from gatebook.entry import stored_request_id
 
 
 def find(site: Site, request_id: str, at: str = "") -> ApiRequestLog | None:
@@ -18,14 +20,19 @@ def find(site: Site, request_id: str, at: str = "") -> ApiRequestLog | None:
         raise QuestionError({"request": "is missing, expected a Request-ID."})
     now = datetime.now(UTC)
     rows = ApiRequestLog.objects.filter(
-        site_id=site.pk, request_id=request_id.replace("\x00", "�"), created_at__gte=now - site_retention(site)
+        site_id=site.pk,
+        request_id=stored_request_id(request_id),
+        created_at__gte=now - site_retention(site),
+        created_at__lte=now + TOLERATED_AHEAD,
     )
     if at:
         try:
             moment = datetime.fromisoformat(at)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            raise QuestionError({"at": f"{at} is not a time in UTC, expected one such as 2026-11-23T14:30:00.123456Z."})
+            if moment.tzinfo is None:
+                raise ValueError
+            moment = moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            expected = "expected one such as 2026-11-23T14:30:00.123456Z."
+            raise QuestionError({"at": f"{at} is not a time in UTC, {expected}"}) from None
         rows = rows.filter(created_at=moment)
     return rows.order_by("-created_at").first()

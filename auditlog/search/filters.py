@@ -17,6 +17,7 @@ from django.utils.datastructures import MultiValueDict
 
 from auditlog.models import ApiRequestLog
 from auditlog.search import terms
+from gatebook.entry import stored_request_id
 from gatebook.interfaces import value_of
 
 Rows = QuerySet[ApiRequestLog]
@@ -69,16 +70,25 @@ def address(part: str) -> Q:
 def interface(part: str) -> Q:
     """The interface, by its stored value or its label."""
     text = terms.text(part)
-    return Q(interface__like=text.pattern) if text.has_wildcard else Q(interface=value_of(text.value))
+    if text.has_wildcard:
+        return Q(interface__like=text.pattern)
+    return Q(interface__in=sorted({text.value, value_of(text.value)}))
+
+
+def request_id(part: str) -> Q:
+    """The Request-ID, however long the one that was sent."""
+    text = terms.text(part)
+    return Q(request_id__like=text.pattern) if text.has_wildcard else Q(request_id=stored_request_id(text.value))
 
 
 def choice(**choices: Q) -> Condition:
     """One of a few words."""
 
     def condition(part: str) -> Q:
-        if part not in choices:
+        word = terms.text(part).value.casefold()
+        if word not in choices:
             raise ValueError(f"{part} is not known, expected {' or '.join(choices)}.")
-        return choices[part]
+        return choices[word]
 
     return condition
 
@@ -148,7 +158,7 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
     "method": ("Request Method", one_of("request_method"), "POST,PUT"),
     "path": ("Path", one_of("request_path"), "/api/v1/files/*"),
     "ip": ("Request IP", address, "192.0.2.7 or 10.0.0.0/8"),
-    "request": ("Request-ID", one_of("request_id"), ""),
+    "request": ("Request-ID", request_id, ""),
     "host": ("Request Host", one_of("request_host"), "*.example.com"),
     "code": ("Response Code", within("response_code"), "404, 400..499 or >=500"),
     "agent": ("User Agent", one_of("user_agent"), "*curl*"),

@@ -9,6 +9,8 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from gatebook.addresses import normal_address
+
 _ESCAPABLE = '*,"\\'
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 _BOUND = re.compile(r"^(>=|<=|>|<)?(\d{1,12})$")
@@ -74,12 +76,25 @@ def text(part: str) -> Text:
 
 def exactly(value: str) -> str:
     """Return the alternative that means `value` and nothing else; `text` and `split` read it back."""
-    escaped = re.sub(r'[*"\\]', r"\\\g<0>", value)
-    return f'"{escaped}"' if "," in value or value != value.strip() else escaped
+    return _quoted(value, _escaped(value))
+
+
+def beginning(value: str) -> str:
+    """Return the alternative that means every text that begins with `value`."""
+    return _quoted(value, f"{_escaped(value)}*")
+
+
+def _escaped(value: str) -> str:
+    return re.sub(r'[*"\\]', r"\\\g<0>", value)
+
+
+def _quoted(value: str, part: str) -> str:
+    return f'"{part}"' if "," in value or value != value.strip() else part
 
 
 def span(part: str) -> Span:
     """Read `404`, `400..499`, `..99`, `>2000`, `>=500`, `<100` or `<=100`."""
+    part = text(part).value
     if match := _BOUND.match(part):
         sign, number = match[1], int(match[2])
         least = {None: number, ">=": number, ">": number + 1}.get(sign)
@@ -95,8 +110,9 @@ def span(part: str) -> Span:
 
 def network(part: str) -> str:
     """Read an IP address or a network in CIDR notation."""
+    address, slash, bits = text(part).value.partition("/")
     try:
-        return str(ipaddress.ip_network(part, strict=False))
+        return str(ipaddress.ip_network(f"{normal_address(address) or address}{slash}{bits}", strict=False))
     except ValueError:
         raise ValueError(
             f"{part} is not an IP address or network, expected one such as 192.0.2.7 or 10.0.0.0/8."

@@ -80,6 +80,11 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def is_storable(moment: datetime) -> bool:
+    """Tell whether every server, zone and calendar here can count with `moment`."""
+    return 1970 <= moment.year < 9999
+
+
 def _names_a_zone(text: str) -> bool:
     try:
         return datetime.fromisoformat(text.strip()).tzinfo is not None
@@ -93,8 +98,12 @@ def _parse(key: str, text: str, zone: tzinfo) -> datetime:
     try:
         if _DATE.match(text):
             day = date.fromisoformat(text) + timedelta(days=key == "to")
-            return datetime.combine(day, time(), zone).astimezone(UTC)
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+            moment = datetime.combine(day, time(), zone).astimezone(UTC)
+        else:
+            moment = datetime.fromisoformat(text)
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        if not is_storable(moment):
+            raise ValueError
     except (ValueError, OverflowError):
         raise QuestionError({key: f"{text} is not a time, {_EXPECTED}"}) from None
+    return moment

@@ -1,0 +1,36 @@
+"""The address of a question: how it is written, and what the book says of one that makes no sense."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from auditlog.search import timerange
+from auditlog.search.errors import QuestionError
+from gatebook.capture import capture_of
+
+
+def clean_address(request: HttpRequest) -> str | None:
+    """Return this address without empty parameters and with its times in UTC, or None if it is so already.
+
+    A time without a zone is the reader's; written in UTC, the address means the same rows to everyone. Raises
+    QuestionError on a malformed time.
+    """
+    once = {key: values[0] for key, values in request.GET.lists() if len(values) == 1}
+    times = timerange.in_utc(once, timezone.get_current_timezone())
+    query = request.GET.copy()
+    for key, values in list(query.lists()):
+        query.setlist(key, [value for value in values if value])
+    if len(query.getlist("columns")) > 1:  # the chooser's checkboxes
+        query["columns"] = ",".join(query.getlist("columns"))
+    for key, value in times.items():
+        query[key] = value
+    if dict(query.lists()) == dict(request.GET.lists()):
+        return None
+    return f"{request.path}?{query.urlencode()}"
+
+
+def note_refusal(request: HttpRequest, error: QuestionError) -> None:
+    """Let the entry of this request say what the reader was told."""
+    capture = capture_of(request)
+    capture.error_type, capture.error_message = "bad-request", str(error)
