@@ -5,6 +5,8 @@ from django.http import HttpRequest
 
 from auditlog.models import Membership, Site
 
+admin.site.site_header = admin.site.site_title = "Gatebook administration"
+
 
 class MembershipInline(admin.TabularInline):
     """A site's members."""

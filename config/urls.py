@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from auditlog.dashboard.columns import keep_columns
 from auditlog.dashboard.entry import entry_page
@@ -19,6 +20,7 @@ urlpatterns = [
     path("accounts/sign-in/", SignIn.as_view(), name="login"),
     path("accounts/sign-out/", LogoutView.as_view(), name="logout"),
     path("accounts/columns/", keep_columns, name="keep_columns"),
+    path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),  # one door
     path("admin/", admin.site.urls),
     path("hijack/", include("hijack.urls")),
     path("<slug:site_slug>/", site_page, name="site"),

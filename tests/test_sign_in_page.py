@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from tests.test_every_page import without_token
+
 FORM = "/accounts/sign-in/"
 
 
@@ -31,7 +33,18 @@ def test_a_wrong_password_is_a_401_that_keeps_the_name(client, administrator):
 def test_a_wrong_password_and_an_unknown_name_are_told_alike(client, administrator):
     wrong = sign_in(client, "alice", "x").text.replace("alice", "")
     unknown = sign_in(client, "nobody", "x").text.replace("nobody", "")
-    assert wrong.split("<form")[1].split("csrf")[0] == unknown.split("<form")[1].split("csrf")[0]
+    assert without_token(wrong) == without_token(unknown)
+
+
+def test_one_ipv6_client_cannot_guess_from_address_to_address(client, administrator):
+    codes = [
+        sign_in(client, "alice", "wrong", REMOTE_ADDR=f"2001:db8::{number}").status_code for number in range(1, 10)
+    ]
+    assert codes[-1] == 429
+
+
+def test_the_administration_has_no_door_of_its_own(client, administrator):
+    assert client.get("/admin/login/?next=/admin/")["Location"] == "/accounts/sign-in/?next=/admin/"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from gatebook.capture import capture_of
+from gatebook.identity import client_ip
 
 
 class SignIn(LoginView):
@@ -26,6 +28,14 @@ class SignIn(LoginView):
         note.error_message = "Invalid username or password"
         note.details["attempted_username"] = form.data.get("username", "")
         return self.render_to_response(self.get_context_data(form=form), status=401)
+
+
+def guesser(request: HttpRequest) -> str | None:
+    """Return whose failed sign-ins are counted together: an address, or an IPv6 client's whole /64 network."""
+    address = client_ip(request)
+    if address and ":" in address:
+        return str(ipaddress.ip_network(f"{address}/64", strict=False).network_address)
+    return address
 
 
 def locked_out(request: HttpRequest, response: Any, credentials: dict[str, Any]) -> HttpResponse:
