@@ -14,8 +14,13 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "purge what is past its retention": {"task": "auditlog.tasks.purge", "schedule": crontab(hour=2, minute=30)},
+    "tidy up": {"task": "auditlog.tasks.tidy", "schedule": crontab(hour=3, minute=30)},
     "make the days to come": {"task": "auditlog.tasks.make_days_ahead", "schedule": 6 * 3600},
-    "ship segments left by ended processes": {"task": "auditlog.tasks.adopt_segments", "schedule": 60},
+    "ship segments left by ended processes": {
+        "task": "auditlog.tasks.adopt_segments",
+        "schedule": 60,
+        "options": {"expires": 60},
+    },
 }
 
 

@@ -52,11 +52,12 @@ def _purge(now: datetime, *, dry_run: bool) -> Purged:
     days = partitions.attached()
     longest = now - timedelta(days=max(site.retention_days for site in sites))
     gone = [day for day in days if day.end <= longest]
-    for day in gone:
+    for number, day in enumerate(gone):
         if dry_run or _drop(day):
             purged.days.append(day.day)
-        else:
-            purged.busy.append(day.day)
+        else:  # its reader holds the others as well
+            purged.busy.extend(one.day for one in gone[number:])
+            break
     oldest_kept = min((day.start for day in days if day not in gone), default=now)
     for site in sites:
         cutoff = now - timedelta(days=site.retention_days)
@@ -67,10 +68,10 @@ def _purge(now: datetime, *, dry_run: bool) -> Purged:
 
 
 def _drop(day: Partition) -> bool:
-    """Drop one day; False if a reader held it for longer than two seconds."""
+    """Drop one day; False if a reader holds it."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '2s'")  # a waiting DROP makes every new reader queue behind it
+            cursor.execute("SET LOCAL lock_timeout = '300ms'")  # a waiting DROP makes every new reader queue behind it
             cursor.execute(f"DROP TABLE IF EXISTS {day.name}")
     except OperationalError as error:
         if isinstance(error.__cause__, errors.LockNotAvailable):
