@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,12 +57,16 @@ def env_list(name: str, parse: Callable[[str], T], expected: str) -> list[T]:
 
 def kept_secret(path: Path, *, bytes_of_chance: int = 50) -> str:
     """Return the secret kept in `path`, readable by its owner alone; made on first use."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.is_file():
         return path.read_text()
-    secret = secrets.token_urlsafe(bytes_of_chance)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret)
-    return secret
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # whole before anyone can read it
+            draft.write(secrets.token_urlsafe(bytes_of_chance))
+            draft.flush()
+            with suppress(FileExistsError):  # another process was first
+                os.link(draft.name, path)
+        return path.read_text()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise stop(f"{path} cannot be written: {why}. GATEBOOK_VAR must name a directory of yours.") from None

@@ -6,23 +6,27 @@ import os
 from pathlib import Path
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection
 
-from config.env import env_str, kept_secret
+from config.env import env_str, kept_secret, stop
 
 
 def prepare(kind: str, var: Path) -> str:
     """Prepare a `demo` or a book to `run`; return how to sign in, in words."""
+    sites = apps.get_model("gatebook", "Site").objects
     try:
         call_command("collectstatic", interactive=False, verbosity=0)
         call_command("migrate", interactive=False, verbosity=0)
         sign_in = first_administrator(var)
         if kind == "demo":
             call_command("load_demo")
-        elif not apps.get_model("gatebook", "Site").objects.exists():
+        elif not sites.exists():
             call_command("create_site", "main", name="Main")
+        if settings.ROOT_SITE and not sites.filter(slug=settings.ROOT_SITE).exists():
+            raise stop(f"ROOT_SITE is {settings.ROOT_SITE!r}, expected the slug of a site.")
         return sign_in
     finally:
         connection.close()

@@ -25,7 +25,7 @@ from config.processes import stop_orphans
 from config.supervisor import Part, Supervisor, say
 
 HOST = "127.0.0.1"
-WEB_THREADS = 12  # below the 16 connections of the pool: the shipper needs one too
+WEB_THREADS = 48  # more than may wait for a connection, so that some can say that this process is alive
 ALONE = ("--without-mingle", "--without-gossip", "--without-heartbeat")  # there are no other workers to talk to
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -81,7 +81,6 @@ def run(kind: str, supervisor: Supervisor) -> None:
     sign_in = prepare(kind, settings.VAR)
 
     say("Starting the worker and the web server …")
-    (settings.VAR / "broker").mkdir(exist_ok=True)
     supervisor.start(
         Part(
             "worker",

@@ -110,13 +110,14 @@ except ValueError:
     raise _not_an_address from None
 if _url_options["ENGINE"] != "django.db.backends.postgresql":
     raise _not_an_address
+_given = _url_options.get("OPTIONS", {})
 DATABASES: dict[str, Any] = {
     "default": {
         **_url_options,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            **_url_options.get("OPTIONS", {}),
-            "options": "-c statement_timeout=30000 -c lock_timeout=10000",
+            **_given,
+            "options": f"-c statement_timeout=30000 -c lock_timeout=10000 {_given.get('options', '')}",
         },
     },
 }
@@ -135,8 +136,9 @@ HIJACK_PERMISSION_CHECK = "hijack.permissions.superusers_only"
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_CALLABLE = "auditlog.dashboard.sign_in.locked_out"
-AXES_CLIENT_IP_CALLABLE = "gatebook.identity.client_ip"
+AXES_CLIENT_IP_CALLABLE = "auditlog.dashboard.sign_in.guesser"
 AXES_DISABLE_ACCESS_LOG = True  # sign-ins are in the book
 AXES_VERBOSE = False
 
@@ -188,6 +190,7 @@ GATEBOOK = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 if not REDIS_URL:
+    (VAR / "broker").mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         **dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(VAR / "broker")),
         "polling_interval": 0.25,  # seconds

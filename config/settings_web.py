@@ -10,8 +10,8 @@ from config.settings import DATABASES
 DATABASES["default"]["OPTIONS"]["pool"] = {
     "min_size": 1,
     "max_size": 16,
-    "timeout": 15,
-    "max_waiting": 10,
+    "timeout": 25,
+    "max_waiting": 44,
     "reconnect_timeout": 365 * 86400.0,  # never give up
 }
 # The pool has no setting for this: look for the database every second, however long it has been away.

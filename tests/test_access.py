@@ -99,6 +99,8 @@ def test_the_root_site_is_the_first_without_a_parent_unless_named(site, child, o
     assert Site.objects.root() == site
     settings.ROOT_SITE = "globex"
     assert Site.objects.root() == other_site
+    settings.ROOT_SITE = "typo"
+    assert Site.objects.root() == site
 
 
 @pytest.mark.parametrize(("who", "expected"), [("administrator", True), ("child_staff", False), ("superuser", False)])

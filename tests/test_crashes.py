@@ -72,7 +72,7 @@ class Book:
     def start_web(self) -> None:
         """Start granian and wait for its first answer."""
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
-        threads = ["--interface", "wsgi", "--blocking-threads", "6", "--workers-kill-timeout", "5"]
+        threads = ["--interface", "wsgi", "--blocking-threads", "48", "--workers-kill-timeout", "5"]
         command = [sys.executable, "-m", "granian", *address, *threads, "config.wsgi:application"]
         self.web = subprocess.Popen(
             command, cwd=ROOT, env=self.environment, stdout=self.log, stderr=self.log, start_new_session=True
@@ -183,7 +183,7 @@ def test_kill_9_of_the_web_server_loses_no_answered_request_and_doubles_none(boo
 
 
 def test_a_database_stopped_for_ten_seconds_costs_no_entry_and_nobody_an_error(book):
-    paths = ["/", "/main/logs/", "/accounts/sign-in/?next=/", "/no-such-page", "/favicon.svg"]
+    paths = ["/", "/main/logs/", "/accounts/sign-in/?next=/", "/no-such-page", "/favicon.svg", "/main/logs.csv"] * 3
     clients = Clients(book, *paths)
     time.sleep(2)
     book.stop_database()

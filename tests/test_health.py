@@ -33,6 +33,12 @@ def test_a_missing_day_ahead_is_a_warning(client, db):
     assert report["ready"] is True
 
 
+def test_a_root_site_that_is_none_is_a_warning(client, site, settings):
+    assert client.get("/readyz").json()["sites"] == "ok"
+    settings.ROOT_SITE = "typo"
+    assert client.get("/readyz").json()["sites"].startswith("warning: ROOT_SITE is 'typo'")
+
+
 def test_few_locks_are_a_warning(client, db, monkeypatch):
     monkeypatch.setattr("auditlog.dashboard.health.LOCKS_WANTED", 10**6)
     assert client.get("/readyz").json()["locks"].startswith("warning: max_locks_per_transaction is")

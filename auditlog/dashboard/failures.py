@@ -8,7 +8,11 @@ from collections.abc import Callable
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
+
+WAITED = (PoolTimeout, TooManyRequests, errors.QueryCanceled, errors.LockNotAvailable)
+"""Causes after which another try would only wait again."""
 
 
 class SecondTryMiddleware:
@@ -33,6 +37,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not isinstance(error, OperationalError | InterfaceError):
         return HttpResponse(render_to_string("500.html"), status=500)
     answer = HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "10"})
-    # Who has waited for a connection in vain need not wait again.
-    answer.broke_off = not isinstance(error.__cause__, PoolTimeout | TooManyRequests)  # type: ignore[attr-defined]
+    answer.broke_off = not isinstance(error.__cause__, WAITED)  # type: ignore[attr-defined]
     return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.utils import ConnectionHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import KombuError
 
+from auditlog.models import Site
 from auditlog.store import partitions
 from config.celery import app
 from gatebook import spool
@@ -37,7 +39,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     failures = {"database": database(), "broker": broker()}
     warnings = {"spool": spooled()}
     if failures["database"] == "ok":
-        warnings |= {"partitions": days_ahead(), "locks": locks()}
+        warnings |= {"sites": sites(), "partitions": days_ahead(), "locks": locks()}
     is_ready = all(state == "ok" for state in failures.values())
     return JsonResponse({"ready": is_ready, **failures, **warnings}, status=200 if is_ready else 503)
 
@@ -76,6 +78,16 @@ def spooled() -> str:
         return (
             f"warning: the oldest entry has waited since {backlog.oldest_at.isoformat(timespec='seconds')}; {waiting}"
         )
+    return "ok"
+
+
+def sites() -> str:
+    """Tell whether Gatebook's own entries have the site they are meant for."""
+    root = Site.objects.root()
+    if root is None:
+        return "warning: there is no site yet; Gatebook's own entries wait in the spool"
+    if settings.ROOT_SITE and root.slug != settings.ROOT_SITE:
+        return f"warning: ROOT_SITE is {settings.ROOT_SITE!r}, expected the slug of a site; {root.slug} serves instead"
     return "ok"
 
 
