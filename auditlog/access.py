@@ -45,6 +45,7 @@ def site_or_404(request: HttpRequest, slug: str) -> Site:
     """
     site = sites_of(request.user).filter(slug=slug).first()
     if site is None:
+        capture_of(request).error_type = "not-found/site-not-found"
         raise Http404(f"There is no site {slug} that you have a role on.")
     capture_of(request).user_is_from_parent_site = is_from_parent(request.user, site)
     return site
@@ -54,6 +55,7 @@ def administered_site_or_refuse(request: HttpRequest, slug: str) -> Site:
     """Return the site to its administrators; PermissionDenied for its staff, Http404 for everyone else."""
     site = site_or_404(request, slug)
     if not administers(request.user, site):
+        capture_of(request).error_type = "not-authorized/administrator-required"
         raise PermissionDenied(f"Only administrators of {site.name} may do this.")
     return site
 

@@ -67,7 +67,7 @@ def test_every_field_stands_under_its_heading(visitor, site):
         ({"username": "bob", "impersonator_username": "alice"}, "bob, impersonated by alice"),
         ({"username": "bob", "user_is_from_parent_site": True}, "bob, from the parent site Acme"),
         ({"user_id": "17"}, "17"),
-        ({}, "nobody signed in"),
+        ({}, "someone not signed in"),
     ],
 )
 def test_who_it_was_is_said_in_words(signed_in, child, child_staff, fields, sentence):
@@ -107,6 +107,7 @@ def test_the_text_for_support_has_what_support_asks_for(visitor, site):
     assert "Request-ID: 0b1f" in text
     assert "User: bob, impersonated by alice" in text
     assert "Response Code: 403" in text
+    assert "Path: /x" in text
     assert re.search(r"Date: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} UTC", text)
     assert "http://testserver/acme/logs/entry?at=" in text
 
@@ -118,7 +119,15 @@ def test_no_value_can_forge_a_line_of_the_text_for_support(visitor, site):
     assert "x␍␊User: forged⟨U+202E⟩" in text
 
 
-@pytest.mark.parametrize("query", ["request=unknown", "request=0b1f&at=2026-01-01T00:00:00Z", "request=a%00b"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "request=unknown",
+        "request=0b1f&at=2026-01-01T00:00:00Z",
+        "request=a%00b",
+        "request=x&at=2026-01-01T00:00:00%2B23:59",
+    ],
+)
 def test_an_unknown_entry_is_a_404_in_words(visitor, site, query):
     make_entry(site, request_id="0b1f")
     answer = visitor.get(f"/acme/logs/entry?{query}")
@@ -140,6 +149,12 @@ def test_a_malformed_address_is_a_400_in_words(visitor, query, sentence):
     assert sentence in words(answer.text)
 
 
+def test_a_long_request_id_is_found_as_it_was_sent(visitor, site):
+    make_entry(site, request_id="x" * 500, request_path="/found")
+    assert "/found" in visitor.get(f"/acme/logs/entry?request={'x' * 500}").text
+    assert "/found" in visitor.get(f"/acme/logs/?request={'x' * 500}").text
+
+
 def test_the_entry_of_another_site_is_out_of_reach(visitor, other_site):
     make_entry(other_site, request_id="theirs")
     assert visitor.get("/acme/logs/entry?request=theirs").status_code == 404
@@ -150,6 +165,15 @@ def test_an_entry_past_the_retention_is_out_of_sight(visitor, site):
     site.retention_days = 7
     site.save()
     assert visitor.get("/acme/logs/entry?request=old").status_code == 404
+
+
+def test_the_way_back_leads_to_the_question_one_came_from(visitor, site):
+    make_entry(site, request_id="0b1f")
+    came_from = "http://testserver/acme/logs/?status=failure&last=7d"
+    page = visitor.get("/acme/logs/entry?request=0b1f", headers={"Referer": came_from}).text
+    assert 'href="/acme/logs/?status=failure&amp;last=7d"' in page
+    elsewhere = visitor.get("/acme/logs/entry?request=0b1f", headers={"Referer": "https://evil.example/?x=1"}).text
+    assert "x=1" not in elsewhere
 
 
 def test_each_value_leads_to_the_requests_alike(visitor, site):

@@ -54,6 +54,7 @@ def test_an_empty_answer_says_so(visitor):
     assert page.status_code == 200
     assert rows(page.text) == []
     assert "Nothing matches" in page.text
+    assert "?user=*nobody*" in page.text
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_a_query_over_its_budget_is_stopped_by_the_server(visitor, site, monkeyp
     write(site, [entry(request_path="/" + "a" * 4000, created_at=ago(seconds=number)) for number in range(3000)])
     page = visitor.get("/acme/logs/?path=*" + "*a" * 30 + "*b")
     assert page.status_code == 200
-    assert rows(page.text) == []
+    assert "This took too long" in page.text
 
 
 def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_assert_max_num_queries):

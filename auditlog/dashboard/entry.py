@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
 from auditlog import access
+from auditlog.dashboard.address import note_refusal
 from auditlog.dashboard.table import entry_address, impersonator
 from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import entries
 from auditlog.search.errors import QuestionError
-from auditlog.search.terms import exactly
+from auditlog.search.terms import beginning, exactly
 from auditlog.search.timerange import written
+from gatebook.capture import capture_of
 from gatebook.interfaces import label
 
 TITLE_LENGTH = 240
@@ -62,6 +66,9 @@ FILTER_KEYS = {
 }
 """Fields whose value leads to the log page that shows the same value."""
 
+ALIKE_LENGTH = 500
+"""Characters of a longer value that such a link asks for: proxies refuse long addresses."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -81,8 +88,10 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     try:
         entry = entries.find(site, request.GET.get("request", ""), request.GET.get("at", ""))
     except QuestionError as error:
+        note_refusal(request, error)
         return render(request, "entry_refused.html", {"site": site, "errors": error.errors.items()}, status=400)
     if entry is None:
+        capture_of(request).error_type = "not-found/api-request-not-found"
         raise Http404(f"{site.name} has no API request with this Request-ID, or it is past the retention.")
     local = timezone.localtime(entry.created_at)
     path = entry.request_path or ""
@@ -94,7 +103,7 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         ),
         "summary": summary(entry, site),
         "local": f"{local:%A, %-d %B %Y, %H:%M:%S.%f}",
-        "ago": timesince(entry.created_at),
+        "ago": timesince(entry.created_at).replace("0\xa0minutes", "less than a minute"),
         "zone": timezone.get_current_timezone_name(),
         "utc": f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}",
         "written": written(entry.created_at),
@@ -103,6 +112,7 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "support_text": support_text(entry, site, request.build_absolute_uri(entry_address(site, entry))),
         "request_id": visible(entry.request_id),
         "around": around(entry),
+        "back": way_back(request, site),
     }
     return render(request, "entry.html", context)
 
@@ -115,7 +125,9 @@ def fields_of(entry: ApiRequestLog, names: tuple[str, ...]) -> Iterator[Field]:
             continue
         heading = COLUMNS.get(name) or str(ApiRequestLog._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
         key = FILTER_KEYS.get(name)
-        alike = urlencode({key: exactly(str(value)), "last": "7d"}) if key else None
+        text = str(value)
+        wanted = exactly(text) if len(text) <= ALIKE_LENGTH else beginning(text[:ALIKE_LENGTH])
+        alike = urlencode({key: wanted, "last": "7d"}) if key else None
         yield Field(name, heading, shown(name, value), alike)
 
 
@@ -135,19 +147,20 @@ def shown(name: str, value: object) -> str:
 
 def summary(entry: ApiRequestLog, site: Site) -> str:
     """Say who did it and how it ended, in a sentence."""
+    actor = who(entry, site)
     outcome = "succeeded" if entry.success else "failed"
     code = f" with {entry.response_code}" if entry.response_code is not None else ""
-    error = (
-        f": {visible(entry.error_type or entry.error_message or '')}" if entry.error_type or entry.error_message else ""
-    )
-    through = f" through {visible(label(entry.interface))}" if entry.interface else ""
-    return f"{who(entry, site)}{through}. It {outcome}{code}{error}."
+    reason = visible(entry.error_type or entry.error_message or "")
+    error = f": {reason}" if reason else ""
+    comma = "," if "," in actor else ""
+    through = f"{comma} through {visible(label(entry.interface))}" if entry.interface else ""
+    return f"{actor}{through}. It {outcome}{code}{error}."
 
 
 def who(entry: ApiRequestLog, site: Site) -> str:
     """Say who acted: "bob, impersonated by alice, from the parent site Acme"."""
     name = entry.username or entry.user_id
-    parts = [visible(name) if name else "nobody signed in"]
+    parts = [visible(name) if name else "someone not signed in"]
     if by := impersonator(entry):
         parts.append(f"impersonated by {visible(by)}")
     if entry.user_is_from_parent_site:
@@ -170,7 +183,15 @@ def support_text(entry: ApiRequestLog, site: Site, address: str) -> str:
     return "\n".join(f"{heading}: {text}" for heading, text in lines.items())
 
 
+def way_back(request: HttpRequest, site: Site) -> str:
+    """Return the address of the log page one came from, with its question; else of the site's log page."""
+    logs = reverse("logs", args=[site.slug])
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    return f"{logs}?{came_from.query}" if came_from.path == logs and came_from.query else logs
+
+
 def around(entry: ApiRequestLog) -> str:
     """Return the query of the log page for the ten minutes around this entry."""
-    start, end = entry.created_at - timedelta(minutes=5), entry.created_at + timedelta(minutes=5)
+    second = entry.created_at.replace(microsecond=0)
+    start, end = second - timedelta(minutes=5), second + timedelta(minutes=5, seconds=1)
     return urlencode({"from": written(start), "to": written(end)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.decorators import login_required
 from django.forms import Form
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from auditlog import access
 from auditlog.dashboard import columns
+from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.table import LogTable
 from auditlog.dashboard.text import visible
 from auditlog.models import ApiRequestLog, Site
@@ -21,10 +22,12 @@ from auditlog.models.log import COLUMNS
 from auditlog.search import answers, pages, timerange
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import KEYS, LogFilter
-from auditlog.search.question import Order, Question
+from auditlog.search.question import Order, Question, site_retention
 from auditlog.search.snapshot import OutOfBudget, budget, one_snapshot
 from gatebook.interfaces import LABELS
 
+TEXT_KEYS = ("user", "impersonator", "key", "api", "method", "path", "request", "host", "agent")
+"""Keys that compare whole texts."""
 FIRST_KEYS = ("status", "interface", "user", "path")
 """Keys whose fields are always in sight."""
 ROWS_BUDGET_MS = 10_000
@@ -33,12 +36,14 @@ COUNT_BUDGET_MS = 3_000
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of the question, as a chip: what it says and the address without it."""
+    """One condition of the question, as a chip: what it says, and the addresses without it and with a wider one."""
 
     label: str
     value: str
     is_negated: bool
     without: str
+    wider: str | None
+    """The address that asks for texts which contain the value; None where that makes no sense."""
 
 
 @require_safe
@@ -52,6 +57,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         shown = columns.of_reader(request)
         question = Question.from_query(request.GET, [site])
     except QuestionError as error:
+        note_refusal(request, error)
         return render(request, "logs.html", refused(request, site, error), status=400)
     total = page = None
     with one_snapshot():
@@ -66,8 +72,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "site": site,
         "question": question,
         "form": question.filters.form,
-        "last": request.GET.get("last")
-        or ("" if any(request.GET.get(key) for key in ("from", "to", "request")) else timerange.DEFAULT_LAST),
+        "last": request.GET.get("last") or "",
         "time_words": time_words(request, question),
         "conditions": conditions(question),
         "total": total,
@@ -75,6 +80,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "table": page and LogTable(page, shown, question, site),
         "order_words": order_words(page.order if page else question.order),
         "columns": [(name, COLUMNS[name], name in shown) for name in dict.fromkeys([*shown, *COLUMNS])],
+        "days": days(question),
+        "further_back": further_back(question),
         "newest": question.query(),
         "newer": page and page.newer and question.query({"sort": page.order.as_parameter(), "before": str(page.newer)}),
         "older": page and page.older and question.query({"sort": page.order.as_parameter(), "after": str(page.older)}),
@@ -84,24 +91,6 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         **form_choices(question.filters.form, question.time.start, question.time.end),
     }
     return render(request, "logs.html", context)
-
-
-def clean_address(request: HttpRequest) -> str | None:
-    """Return this page's address without empty parameters and with its times in UTC, or None if it is so already.
-
-    A time without a zone is the reader's; written in UTC, the address means the same rows to everyone.
-    """
-    times = timerange.in_utc(request.GET.dict(), timezone.get_current_timezone())
-    query = request.GET.copy()
-    for key, values in list(query.lists()):
-        query.setlist(key, [value for value in values if value])
-    if len(query.getlist("columns")) > 1:  # the chooser's checkboxes
-        query["columns"] = ",".join(query.getlist("columns"))
-    for key, value in times.items():
-        query[key] = value
-    if query.lists() == request.GET.lists() or dict(query.lists()) == dict(request.GET.lists()):
-        return None
-    return f"{request.path}?{query.urlencode()}"
 
 
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str, object]:
@@ -131,30 +120,58 @@ def all_errors(request: HttpRequest, site: Site) -> dict[str, str]:
 
 
 def form_choices(form: Form, start: datetime | None, end: datetime | None) -> dict[str, object]:
-    """Return what the form offers: the fields below "More filters" (negated ones only when set) and the choices."""
-    more = [
-        form[name]
-        for name in form.fields
-        if name not in FIRST_KEYS and (not name.startswith("-") or form[name].value())
-    ]
+    """Return what the form offers: the fields below "More filters" and "Leave out", and the choices."""
+    more = [form[name] for name in form.fields if name not in FIRST_KEYS and not name.startswith("-")]
+    without = [form[name] for name in form.fields if name.startswith("-")]
     return {
         "spans": timerange.LAST_IN_WORDS.items(),
         "start": start,
         "end": end,
         "interfaces": LABELS.values(),
+        "statuses": [("success", "Success"), ("failure", "Failure")],
+        "kinds": [("impersonated", "Impersonated"), ("parent", "From the parent site")],
         "more": more,
         "more_set": sum(bool(field.value()) for field in more),
+        "without": without,
+        "without_set": sum(bool(field.value()) for field in without),
     }
+
+
+def days(question: Question) -> list[tuple[str, str]]:
+    """Return today and yesterday, as the reader's zone has them, with the address of this question on that day."""
+    today = timezone.localdate()
+    named = {"Today": today, "Yesterday": today - timedelta(days=1)}
+    return [(name, question.query({"last": None, "from": str(day), "to": str(day)})) for name, day in named.items()]
 
 
 def conditions(question: Question) -> list[Condition]:
     """Return the chips, in the order of the search keys."""
     return [
         Condition(
-            KEYS[key.removeprefix("-")][0], visible(", ".join(values)), key.startswith("-"), question.query({key: None})
+            label=KEYS[key.removeprefix("-")][0],
+            value=visible(", ".join(values)),
+            is_negated=key.startswith("-"),
+            without=question.query({key: None}),
+            wider=question.query({key: f"*{values[0]}*"}) if can_be_wider(key, values) else None,
         )
         for key, values in question.conditions().items()
     ]
+
+
+def can_be_wider(key: str, values: list[str]) -> bool:
+    """Tell whether `*value*` would ask for more: one plain text under a key that compares whole texts."""
+    return key in TEXT_KEYS and len(values) == 1 and not set(values[0]) & set('*,"')
+
+
+def further_back(question: Question) -> list[tuple[str, str]]:
+    """Return the spans that begin before this question does, in words, with the address of the question over them."""
+    retention = max(site_retention(site) for site in question.sites)
+    offered = [
+        (timerange.LAST_IN_WORDS[last], question.query({"last": last, "from": None, "to": None}))
+        for last, span in timerange.LAST.items()
+        if question.now - span < question.time.start and span <= retention
+    ]
+    return offered[-3:]
 
 
 def time_words(request: HttpRequest, question: Question) -> str:

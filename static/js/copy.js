@@ -37,3 +37,16 @@
     setTimeout(() => (status.textContent = ""), SHOWN_MS);
   }
 })();
+
+// A value that gives way in its middle is two boxes: copied as the one text it is.
+document.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  const range = selection.rangeCount ? selection.getRangeAt(0) : null;
+  const inside = range?.commonAncestorContainer;
+  const cell = (inside?.nodeType === Node.TEXT_NODE ? inside.parentElement : inside)?.closest?.(".log-table td");
+  const cut = cell?.querySelector(".cut");
+  if (!cut || !range.toString()) return;
+  const text = range.toString().trim();
+  event.clipboardData.setData("text/plain", text === cut.textContent ? cut.title : text);
+  event.preventDefault();
+});

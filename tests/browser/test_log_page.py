@@ -84,12 +84,22 @@ def test_a_shared_address_means_the_same_rows_in_another_zone(browser: Browser, 
     window.close()
 
 
+def test_a_path_copied_from_the_table_is_the_whole_path(page: Page):
+    page.goto("/acme/logs/?path=/api/rest/v1/*&last=7d")
+    cut = page.locator("td[data-column=request_path] .cut").first
+    cut.evaluate("one => getSelection().selectAllChildren(one)")
+    page.keyboard.press("Control+c")
+    assert page.evaluate("navigator.clipboard.readText()") == cut.get_attribute("title")
+
+
 def test_everything_can_be_asked_and_read_without_a_script(browser: Browser, demo: QuickStart):
     context = browser.new_context(base_url=demo.address, java_script_enabled=False)
     page = context.new_page()
     sign_in(page, demo)
     page.goto("/acme/logs/?last=7d")
     page.select_option("select[name=status]", "failure")
+    page.select_option("select[name=last]", "")
+    page.fill("input[name=from]", f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%d}T00:00:00")
     page.fill("input[name=user]", "*")
     page.get_by_role("button", name="Show", exact=True).first.click()
     assert "status=failure" in page.url
