@@ -11,13 +11,13 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import msgspec
 from django.core.signals import setting_changed
-from django.db import connections
+from django.db import DataError, IntegrityError, connections
 
 from gatebook.conf import conf
 from gatebook.entry import Entry
@@ -48,6 +48,10 @@ class Shipped:
     rejected: int = 0
 
 
+class _Unproven(SinkUnavailable):
+    """Entries fail while nothing shows that the sink takes any: it may be the sink's fault."""
+
+
 class Shipper:
     """Empties a spool into a sink. `start()` does so in a thread, `ship()` and `adopt()` in the caller's."""
 
@@ -58,6 +62,8 @@ class Shipper:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._proof: tuple[str | None, Entry] | None = None  # the last entry stored; harmless to send again
+        self._orphans_wait = False
         self._adopt_at = time.monotonic()
         self._pause_seconds = 0.0
         self._complained_at: float | None = None
@@ -99,17 +105,27 @@ class Shipper:
     def adopt(self) -> Shipped:
         """Ship the segments nobody holds: of processes that died, or let go when full."""
         shipped = Shipped()
-        failure: OSError | None = None
-        for segment in self.spool.orphans():
-            try:
-                self._empty(segment, shipped)
-            except OSError as error:  # a bad file does not keep the others waiting
-                failure = error
-            finally:
-                segment.close()
+        failure = self._adopt(shipped)
+        if isinstance(failure, _Unproven) and self._proof is not None:  # later segments have proved the sink sound
+            failure = self._adopt(shipped)
         if failure is not None:
             raise failure
         return shipped
+
+    def _adopt(self, shipped: Shipped) -> OSError | _Unproven | None:
+        failure: OSError | _Unproven | None = None
+        unproven = 0
+        for segment in self.spool.orphans():
+            try:
+                self._empty(segment, shipped)
+            except (OSError, _Unproven) as error:  # a bad file does not keep the others waiting
+                failure = error
+                unproven += isinstance(error, _Unproven)
+            finally:
+                segment.close()
+            if unproven >= _REFUSALS_THAT_MEAN_BROKEN:
+                break
+        return failure
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -124,23 +140,37 @@ class Shipper:
     def _round(self) -> None:
         """Ship once; after a failure note how long to pause."""
         try:
-            self.ship()
-            if self._pause_seconds or time.monotonic() >= self._adopt_at:
+            failure = self._attempt(self.ship)
+            is_due = bool(self._pause_seconds) or time.monotonic() >= self._adopt_at
+            if is_due and (failure is None or isinstance(failure, _Unproven)):
                 self._adopt_at = time.monotonic() + ADOPT_SECONDS
-                self.adopt()
-            if self._complained_at is not None:
+                # Its failure is no reason to pause: this process's own entries go through.
+                self._orphans_wait = self._attempt(self.adopt) is not None
+            if failure is not None:
+                self._wake.set()
+                self._pause_seconds = min(self._pause_seconds * 2 or FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+                return
+            self._pause_seconds = 0.0
+            if self._complained_at is not None and not self._orphans_wait:
                 logger.warning("Entries are being shipped again.")
-            self._pause_seconds, self._complained_at = 0.0, None
-        except Exception as error:  # the thread outlives whatever its sink does
-            self._wake.set()
-            self._pause_seconds = min(self._pause_seconds * 2 or FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+                self._complained_at = None
+        finally:
+            connections.close_all()
+
+    def _attempt(self, action: Callable[[], Shipped]) -> Exception | None:
+        """Return what went wrong, logged now and then: the thread outlives whatever its sink does."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - logged
             now = time.monotonic()
             if self._complained_at is None or now - self._complained_at > _SECONDS_BETWEEN_COMPLAINTS:
                 self._complained_at = now
                 expected = isinstance(error, SinkUnavailable | OSError)
-                logger.error("Entries wait in %s: %s", self.spool.directory, error, exc_info=not expected)
-        finally:
-            connections.close_all()
+                logger.error(
+                    "Entries wait in %s: %s", self.spool.directory, error, exc_info=None if expected else error
+                )
+            return error
+        return None
 
     def _empty(self, segment: Segment, shipped: Shipped) -> None:
         """Ship all lines of a segment and delete it."""
@@ -177,23 +207,35 @@ class Shipper:
 
     def _write(self, site: str | None, entries: Sequence[Entry]) -> Sequence[Rejection]:
         try:
-            return self.sink.write(site, entries)
+            return self._send(site, entries)
         except (SinkUnavailable, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - one bad entry must not hold up the rest
-            if len(entries) == 1:
-                return [Rejection(0, None, f"{type(error).__name__}: {error}")]
+        except Exception:  # noqa: BLE001 - one bad entry must not hold up the rest
             return self._write_around_the_bad(site, entries)
 
+    def _send(self, site: str | None, entries: Sequence[Entry]) -> Sequence[Rejection]:
+        rejections = self.sink.write(site, entries)
+        if len(rejections) < len(entries):
+            refused = {each.place for each in rejections}
+            self._proof = site, next(entry for place, entry in enumerate(entries) if place not in refused)
+        return rejections
+
     def _write_around_the_bad(self, site: str | None, entries: Sequence[Entry]) -> list[Rejection]:
-        """Halve a batch that fails until the entries that fail alone are found."""
+        """Halve a batch that fails until the entries that fail alone are found.
+
+        Those are set aside where the data is named as the cause, or where the sink takes others. Raises
+        SinkUnavailable where neither is so.
+        """
         rejections: list[Rejection] = []
-        stored = 0
+        stored = blamed = 0
         waiting = [(0, entries)]
-        while waiting:
+        suspects: list[tuple[int, Sequence[Entry]]] = []
+        while waiting or (suspects and stored):
+            if not waiting:  # the sink has taken others since: ask once more
+                waiting, suspects = suspects, []
             start, part = waiting.pop()
             try:
-                rejections += [each._replace(place=start + each.place) for each in self.sink.write(site, part)]
+                rejections += [each._replace(place=start + each.place) for each in self._send(site, part)]
                 stored += 1
             except (SinkUnavailable, OSError):
                 raise
@@ -202,10 +244,29 @@ class Shipper:
                     half = len(part) // 2
                     waiting += [(start + half, part[half:]), (start, part[:half])]
                     continue
-                rejections.append(Rejection(start, None, f"{type(error).__name__}: {error}"))
-                if not stored and len(rejections) >= _REFUSALS_THAT_MEAN_BROKEN:
-                    raise SinkUnavailable(f"it fails whatever it is sent ({type(error).__name__}: {error})") from error
-        return rejections
+                if isinstance(error, DataError | IntegrityError) or stored or self._takes_its_proof():
+                    rejections.append(Rejection(start, None, f"{type(error).__name__}: {error}"))
+                    blamed += 1
+                else:
+                    suspects.append((start, part))
+                is_last = not waiting and bool(suspects)
+                is_broken = blamed + len(suspects) >= _REFUSALS_THAT_MEAN_BROKEN and not self._takes_its_proof()
+                if not stored and (is_last or is_broken):
+                    raise _Unproven(f"it fails whatever it is sent ({type(error).__name__}: {error})") from error
+        return sorted(rejections)
+
+    def _takes_its_proof(self) -> bool:
+        """Whether the sink still takes an entry that it has taken before."""
+        if self._proof is None:
+            return False
+        site, entry = self._proof
+        try:
+            self.sink.write(site, [entry])
+        except (SinkUnavailable, OSError):
+            raise
+        except Exception:  # noqa: BLE001 - the answer
+            return False
+        return True
 
 
 _starting = threading.Lock()

@@ -157,16 +157,58 @@ def test_while_the_sink_is_away_nothing_is_lost_and_nothing_spins(spool, sink, s
     until(lambda: "shipped again" in caplog.text)
 
 
-def test_the_thread_outlives_a_sink_with_a_bug(spool, sink, shipper, monkeypatch):
+@pytest.mark.parametrize("count", [1, 5, 20])
+def test_the_thread_outlives_a_sink_with_a_bug(spool, sink, shipper, monkeypatch, count):
     monkeypatch.setattr(shipper_module, "FIRST_PAUSE_SECONDS", 0.05)
     sink.failing = TypeError("bug")
-    for number in range(20):
+    for number in range(count):
         spool.append(None, entry(str(number)))
     shipper.notice()
-    until(lambda: sink.attempts > 20)
+    until(lambda: sink.attempts > count)
     sink.failing = None
-    until(lambda: len(sink.ids) == 20)
+    until(lambda: len(sink.ids) == count)
     assert rejected(spool) == []
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+def test_a_sink_that_breaks_after_it_worked_costs_no_entry(spool, sink, shipper, count):
+    spool.append(None, entry("good"))
+    shipper.ship()
+    sink.failing = TypeError("bug")
+    for number in range(count):
+        spool.append(None, entry(str(number)))
+    with pytest.raises(SinkUnavailable, match="whatever it is sent"):
+        shipper.ship()
+    assert rejected(spool) == []
+
+
+def test_an_entry_that_fails_alone_is_set_aside_where_the_sink_takes_others(spool, sink, shipper):
+    sink.poison = {"bad": ValueError("bug")}
+    spool.append(None, entry("good"))
+    shipper.ship()
+    spool.append(None, entry("bad"))
+    assert shipper.ship().rejected == 1
+    assert "ValueError: bug" in rejected(spool)[0]
+
+
+def test_a_first_entry_that_fails_alone_does_not_block_for_ever(spool, sink, shipper, monkeypatch):
+    monkeypatch.setattr(shipper_module, "FIRST_PAUSE_SECONDS", 0.05)
+    sink.poison = {"bad": ValueError("bug")}
+    spool.append(None, entry("bad"))
+    shipper.notice()
+    until(lambda: sink.attempts > 2)
+    assert rejected(spool) == []
+    leave_orphan(spool)  # as the spool does with this process's own segment after a minute
+    until(lambda: rejected(spool))
+    assert set(sink.ids) == {"first of the dead"}
+
+
+def test_a_failing_adoption_does_not_make_this_processs_own_entries_wait(spool, sink, shipper, monkeypatch, caplog):
+    monkeypatch.setattr(spool, "orphans", lambda: 1 / 0)
+    spool.append(None, entry())
+    shipper._round()
+    assert (sink.ids, shipper._pause_seconds) == (["r1"], 0)
+    assert "Entries wait" in caplog.text
 
 
 def test_entries_that_fail_alone_are_set_aside_and_the_rest_is_stored(spool, sink, shipper, caplog):
