@@ -96,6 +96,9 @@ class Segment:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        except OSError as error:  # of another user, or no file at all: the others can still be taken
+            logger.error("A segment of the spool is passed over: %s", error)
+            return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             gone = os.fstat(descriptor).st_nlink == 0  # shipped by whoever had it a moment ago
@@ -278,8 +281,6 @@ class Spool:
     def close(self) -> None:
         """Let go of this process's segment; an empty one goes away."""
         with self._lock:
-            if self._segment is not None and self._segment.size == 0:
-                self._segment.delete()
             self._let_go()
 
     def after_fork(self) -> None:
@@ -307,6 +308,9 @@ class Spool:
 
     def _let_go(self) -> None:
         if self._segment is not None:
+            if self._segment.size == 0:  # or a full disk would collect an empty file for every refusal
+                with contextlib.suppress(OSError):
+                    self._segment.delete()
             self._segment.close()
             self._segment = None
 

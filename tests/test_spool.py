@@ -166,6 +166,7 @@ def test_a_full_disk_is_a_spool_error_and_passes(spool, monkeypatch):
     with pytest.raises(SpoolError, match="No space left"):
         spool.append(None, entry())
     monkeypatch.undo()
+    assert segments(spool) == []  # not one empty file for every refusal
     spool.append(None, entry("later"))
     assert "later" in segments(spool)[-1].read_text()
 
@@ -237,6 +238,16 @@ def test_closing_removes_an_empty_segment(spool):
     spool.seal().delete()
     spool.close()
     assert list(spool.directory.iterdir()) == []
+
+
+def test_what_cannot_be_taken_does_not_keep_later_orphans_waiting(spool, caplog):
+    spool.append(None, entry("later"))
+    spool.close()
+    (spool.directory / "0.jsonl").mkdir()
+    (segment,) = spool.orphans()
+    assert [line.entry.request_id for line in read(segment.path)] == ["later"]
+    segment.close()
+    assert "0.jsonl" in caplog.text
 
 
 def test_half_made_segments_are_cleared_away(spool):
