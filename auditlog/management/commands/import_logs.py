@@ -106,3 +106,8 @@ class Command(BaseCommand):
             self.stdout.write(f"  {times:,} rejected: {reason}")
             for example in tally.examples[reason]:
                 self.stdout.write(f"      {example}")
+        if any("older than the retention" in reason for reason in tally.rejected):
+            self.stdout.write(
+                "To take in old entries, move them with --rebase-time or --shift-days, "
+                f"or give {site.slug} a longer retention."
+            )
