@@ -83,6 +83,7 @@ def test_bad_lines_are_counted_by_reason_and_shown(site, log):
     assert counts(output) == (5, 1, 0, 4)
     assert "2 rejected: not a line of an access log\n      access.log:2: torn\n      access.log:5: torn too" in output
     assert "2 rejected: created_at: is older than the retention of 180 days" in output
+    assert "move them with --rebase-time or --shift-days, or give acme a longer retention." in output
 
 
 def test_many_bad_lines_show_a_few_examples(site, log):
@@ -176,6 +177,18 @@ def test_a_packed_file_that_breaks_off_keeps_what_came_before(site, log, tmp_pat
     assert stored > 1000
     assert read == stored + rejected
     assert "the file breaks off" in output
+
+
+def test_a_short_packed_file_that_breaks_off_does_not_keep_the_others_out(site, log, tmp_path):
+    lines = [access_line(ago(hours=1), f"/{number * 7919 % 10007}") for number in range(200)]
+    packed = tmp_path / "access.log.gz"
+    packed.write_bytes(gzip.compress("\n".join(lines).encode())[:-200])
+    output = run(log(access_line(ago(hours=1), "/good")), packed)
+    read, stored, _, rejected = counts(output)
+    assert ApiRequestLog.objects.filter(request_path="/good").exists()
+    assert 50 < stored < len(lines)
+    assert read == stored + rejected
+    assert "1 rejected: the file breaks off" in output
 
 
 def test_an_empty_file_is_no_error(site, log):

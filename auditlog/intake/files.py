@@ -88,7 +88,7 @@ def find(path: Path, format_name: str | None = None) -> LogFile:
         if path.is_dir():
             raise UnreadableError(f"{path} is a folder; name the files in it, such as {path}/*.log.")
         with _opened(path) as (_, stream):
-            head = stream.read(HEAD)
+            head = _head(stream)
     except _BROKEN as error:
         raise UnreadableError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if format_name is not None:
@@ -98,6 +98,18 @@ def find(path: Path, format_name: str | None = None) -> LogFile:
         known = ", ".join(formats.FORMATS)
         raise UnreadableError(f"{path} is of no format known here; say which with --format ({known}).")
     return LogFile(path, detected)
+
+
+def _head(stream: BinaryIO) -> bytes:
+    """Return the first bytes, also of a file that breaks off before `HEAD`."""
+    head = b""
+    try:
+        while len(head) < HEAD and (part := stream.read(1024)):
+            head += part
+    except _BROKEN:
+        if not head:
+            raise
+    return head
 
 
 def newest(files: Iterable[LogFile], progress: Callable[[int], None] = lambda done: None) -> datetime | None:
