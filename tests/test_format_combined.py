@@ -50,7 +50,7 @@ def test_a_combined_line_gives_what_it_has_and_nothing_else():
 
 
 def test_a_common_line_has_no_user_agent():
-    entry = read_one('192.0.2.7 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.0" 304 -')
+    entry = read_one('192.0.2.7 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.0" 304 -\n')
     assert (entry.username, entry.user_agent, entry.response_code, entry.details) == (None, None, 304, {})
 
 
@@ -172,6 +172,23 @@ def test_a_line_that_is_none_is_rejected(line, reason):
     (rejected,) = read_all(line)
     assert isinstance(rejected, Rejected)
     assert rejected.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("end", [" 51", " 512", " 512 ", ' "https://example.com/"', ' "https://example.com/" '])
+@pytest.mark.parametrize("before", [[], [LINE], [LINE + " 0.003"]])
+def test_a_last_line_without_its_end_that_stops_short_is_rejected(before, end):
+    last = read_all(*before, LINE[: LINE.index(end) + len(end)])[-1]
+    assert isinstance(last, Rejected)
+    assert last.reason == "breaks off"
+
+
+def test_a_last_line_without_its_end_is_kept_where_it_ends_like_the_one_before():
+    common = LINE[: LINE.index(' "https')]
+    assert [type(item) for item in read_all(LINE, LINE)] == [Entry, Entry]
+    assert [type(item) for item in read_all(common, common)] == [Entry, Rejected]
+    assert [type(item) for item in read_all(common, common, "")] == [Entry, Entry]
+    assert [type(item) for item in read_all(LINE + " 0.003", LINE)] == [Entry, Rejected]
+    assert [type(item) for item in read_all(LINE + " 0.003", LINE + " 0.00")] == [Entry, Rejected]
 
 
 def test_it_is_recognised_behind_lines_of_another_kind():

@@ -191,6 +191,14 @@ def test_a_short_packed_file_that_breaks_off_does_not_keep_the_others_out(site, 
     assert "1 rejected: the file breaks off" in output
 
 
+def test_a_line_that_was_still_being_written_is_stored_once(site, tmp_path):
+    path, whole = tmp_path / "access.log", access_line(ago(hours=1), "/first") + "\n" + access_line(ago(hours=1)) + "\n"
+    for end in range(whole.index("\n") + 2, len(whole) + 1):
+        path.write_text(whole[:end])
+        run(path)
+    assert ApiRequestLog.objects.count() == 2
+
+
 def test_an_empty_file_is_no_error(site, log):
     assert counts(run(log())) == (0, 0, 0, 0)
 

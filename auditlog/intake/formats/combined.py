@@ -39,6 +39,7 @@ _ESCAPED = dict(zip(b'"\\abfnrtv', b'"\\\a\b\f\n\r\t\v', strict=True))
 # Not strptime: it is slow and speaks the machine's language.
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
+_SIZE, _REFERRER, _AGENT, _MORE = range(1, 5)  # what a line ends with
 
 
 class LineIdentity:
@@ -72,20 +73,37 @@ def recognises(head: bytes) -> bool:
 def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
     """Read one request a line."""
     identity = LineIdentity()
+    before = _AGENT
     for number, line in numbered_lines(stream):
         if isinstance(line, Rejected):
             yield line
             continue
         content = line.rstrip(b"\r\n")
         match = _LINE.match(text_of(content))
-        if match is None or (match["broken_off"] is not None and content == line):
+        parts = _parts(match) if match else 0
+        if match is None or (content == line and not _ends_like(match, parts, before)):
             # A last line without its end is still being written; the next import finds it whole.
             yield Rejected(number, "not a line of an access log" if match is None else "breaks off", excerpt(line))
             continue
+        if match["broken_off"] is None:
+            before = parts
         try:
             yield _entry(match, identity.of(content))
         except ValueError as error:
             yield Rejected(number, reason_for(error), excerpt(line))
+
+
+def _parts(match: re.Match[str]) -> int:
+    """Return how far a line goes."""
+    if match.string[match.end() :].strip():
+        return _MORE
+    return _AGENT if match["agent"] is not None else _REFERRER if match["referrer"] is not None else _SIZE
+
+
+def _ends_like(match: re.Match[str], parts: int, before: int) -> bool:
+    """Whether a line without its end is whole: it ends in a closing quote, no earlier than the line before."""
+    closed = match["broken_off"] is None and match.string.endswith('"')
+    return closed and parts in (_REFERRER, _AGENT) and parts >= before
 
 
 def _entry(match: re.Match[str], request_id: str) -> Entry:
