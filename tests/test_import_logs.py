@@ -91,6 +91,28 @@ def test_many_bad_lines_show_a_few_examples(site, log):
     assert output.count("access.log:") == files.EXAMPLES
 
 
+def test_what_is_shown_of_bad_lines_cannot_steer_the_terminal(site, log, tmp_path):
+    lines = tmp_path / "export.jsonl"
+    lines.write_bytes(jsonl_line().replace(b"{", rb'{"\u001b[2Jx\u202e":1,', 1))
+    output = run(log(access_line(ago(hours=1)), "torn \x1b]0;gone\x07 \x9b2J"), lines)
+    assert counts(output) == (3, 1, 0, 2)
+    assert "torn \ufffd]0;gone\ufffd \ufffd2J" in output
+    assert "`\ufffd[2Jx\ufffd`" in output
+    assert all(line.isprintable() for line in output.splitlines())
+
+
+def test_reasons_that_name_what_the_sender_wrote_are_told_apart_only_so_far(site, tmp_path):
+    path = tmp_path / "export.jsonl"
+    good = jsonl_line()
+    names = [f"field-{number}" for number in range(files.REASONS + 30)] + ["long" * 10_000]
+    path.write_bytes(good + b"".join(good.replace(b"{", f'{{"{name}":1,'.encode(), 1) for name in names))
+    output = run(path)
+    assert counts(output) == (len(names) + 1, 1, 0, len(names))
+    assert "1 rejected: Object contains unknown field `field-0`" in output
+    assert "31 rejected: other reasons" in output
+    assert output.count(" rejected: ") == files.REASONS + 1
+
+
 def test_secrets_are_hidden_before_anything_is_stored_or_shown(site, log):
     line = access_line(ago(hours=1), "/a?token=hunter2")
     output = run(log(line.replace('"-"', '"https://example.com/?password=hunter2"'), f"[torn] {line}"))

@@ -31,6 +31,12 @@ HEAD = 64 * 1024
 EXAMPLES = 3
 """Rejected lines shown for each reason."""
 
+REASONS = 50
+"""Different reasons that are told apart: some name what the sender wrote, which can be something else each time."""
+
+REASON_LIMIT = 200
+OTHER_REASONS = "other reasons"
+
 _GZIP = b"\x1f\x8b"
 _BROKEN = (EOFError, OSError, zlib.error)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)?")
@@ -75,11 +81,14 @@ class Tally:
     """The first few of each reason: where it stands and how it begins."""
 
     def reject(self, reason: str, example: str) -> None:
-        """Count a rejection."""
+        """Count a rejection. What is kept of it can be shown on a terminal."""
+        reason = _printable(reason[:REASON_LIMIT])
+        if reason not in self.rejected and len(self.rejected) >= REASONS:
+            reason = OTHER_REASONS
         self.rejected[reason] += 1
         examples = self.examples.setdefault(reason, [])
         if len(examples) < EXAMPLES:
-            examples.append(conf().redactor.text(conf().redactor.path(example)))
+            examples.append(_printable(conf().redactor.text(conf().redactor.path(example))))
 
 
 def find(path: Path, format_name: str | None = None) -> LogFile:
@@ -98,6 +107,10 @@ def find(path: Path, format_name: str | None = None) -> LogFile:
         known = ", ".join(formats.FORMATS)
         raise UnreadableError(f"{path} is of no format known here; say which with --format ({known}).")
     return LogFile(path, detected)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 def _head(stream: BinaryIO) -> bytes:
