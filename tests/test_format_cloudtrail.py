@@ -238,6 +238,22 @@ def test_a_record_without_an_end_is_given_up(monkeypatch):
     assert read_all(b"[" + b'{"a":[' * 400)[0].reason == "longer than 1,000 bytes"
 
 
+def test_a_text_without_an_end_between_records_is_given_up(monkeypatch):
+    monkeypatch.setattr(cloudtrail, "RECORD_LIMIT", 1000)
+    monkeypatch.setattr(cloudtrail, "_CHUNK", 100)
+    record = json.dumps({"eventID": "e", "eventTime": RECORD["eventTime"]}).encode()
+    first, *_, last = read_all(b'{"Records":[\n"' + b"a" * 3000 + b'",\n' + record + b"]}")
+    assert isinstance(first, Rejected)
+    assert first.reason == "longer than 1,000 bytes"
+    assert isinstance(last, Entry)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("start", [b'{"Records":["', b'{"Records":[{"a":"'])
+def test_a_long_text_is_not_searched_over_and_over(start):
+    assert len(read_all(start + b"a" * 32 * 1024 * 1024)) < 10
+
+
 @pytest.mark.parametrize("evil", [b"[", b'{"a":', b'"', b"{", b'{"\\', b"[{"])
 @pytest.mark.timeout(20)
 def test_hostile_files_cost_no_time(evil):

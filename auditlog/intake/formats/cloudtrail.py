@@ -92,11 +92,12 @@ def _records(first: bytes, stream: BinaryIO) -> Iterator[bytes | str]:
         near_end = token and token[0] == b"{" and start < 0 and len(buffer) - token.start() < _LOOK_AHEAD
         if (cut or near_end) and not ended:
             # Not enough to go on with: drop what is done and read more.
-            if start >= 0 and len(buffer) - start > RECORD_LIMIT:
-                yield f"longer than {RECORD_LIMIT:,} bytes"
-                buffer, position, start = b"", 0, -1
             done = start if start >= 0 else position
-            chunk = stream.read(_CHUNK)
+            if len(buffer) - done > RECORD_LIMIT:
+                yield f"longer than {RECORD_LIMIT:,} bytes"
+                buffer, position, start, done = b"", 0, -1, 0
+            # As much again as was searched in vain, so that a long string is not searched over and over.
+            chunk = stream.read(max(_CHUNK, len(buffer) - position))
             buffer, position, start, ended = buffer[done:] + chunk, position - done, min(start, 0), not chunk
             continue
         if not token or cut:
