@@ -147,6 +147,18 @@ def test_a_partner_key_is_expired_for_two_days_and_then_works_again(half_a_year)
     assert days[1] + timedelta(days=1) in fetched
 
 
+@pytest.mark.parametrize("days_later", [0, 3, 40])
+def test_most_refused_api_requests_of_the_last_week_have_one_key(days_later):
+    now = NOW + timedelta(days=days_later)
+    week = [entry for _, entry in generate(now - timedelta(days=7), now, lambda at: share_of(now - at))]
+    refused = [e for e in week if e.interface == "restapi" and e.response_code == 401 and e.api_key_id]
+    ((key, times), *_) = Counter((e.api_key_id, e.api_key_prefix) for e in refused).most_common()
+    assert key == ("74218", "wH7kQe")
+    assert times > max(200, len(refused) / 2)
+    assert len({e.created_at.date() for e in refused if e.api_key_id == "74218"}) >= 7
+    assert not any(entry.success for entry in week if entry.api_key_id == "74218")
+
+
 def test_one_address_tries_many_names_until_it_is_locked_out(half_a_year):
     locked = failures(half_a_year, "not-authenticated/locked-out")
     address, day = locked[0].request_ip, locked[0].created_at.date()

@@ -44,6 +44,7 @@ from gatebook.entry import Entry
 _LOCKED_OUT = Failure(401, "not-authenticated/locked-out", "Too many failed logins: this address is locked out.")
 _TOO_MANY_LOGINS = Failure(429, "rate-limited/too-many-login-attempts", "Too many login attempts, try again later.")
 _KEY_EXPIRED = Failure(None, "not-authenticated/invalid-credentials", "The SSH key nordwind-2025 has expired.")
+_OLD_API_KEY = Failure(401, "not-authenticated/invalid-credentials", "This API key has expired.")
 _READ_ONLY = Failure(403, "not-authorized/read-only-session", "This session is read-only: changes are not possible.")
 _TIMED_OUT = Failure(504, "processing-failure/upload-timed-out", "The upload did not end within 120 seconds.")
 _GATEWAY = Failure(502, "service-unavailable", "The storage gateway did not answer.")
@@ -52,6 +53,11 @@ _CERTIFICATE = Failure(400, "bad-request/as2-certificate-expired", "The partner'
 
 PARTNER = BY_NAME["nordwind-logistics"]
 NIGHT_ROBOT = BY_NAME["robot-nightly"]
+WEBHOOKS = BY_NAME["svc-webhooks"]
+OLD_KEY = {"api_key_id": "74218", "api_key_prefix": "wH7kQe"}
+"""The key that svc-webhooks should no longer use; it has another one that works."""
+OLD_KEY_RANK = 0.36
+"""Above the share that is loaded of what is older than a week: one only sees it in the last days."""
 KEY_EXPIRES_EVERY, KEY_EXPIRED_ON = 29, (17, 18)
 BRUTE_FORCE_EVERY = 9
 TIMEOUTS_EVERY = 8
@@ -62,7 +68,7 @@ _Make = Callable[[Random, datetime], Entry]
 
 def of_day(day: date) -> Iterator[Drawn]:
     """Draw all stories of a UTC day."""
-    for story in (_partner, _brute_force, _night_robot, _disk_full, _timeouts, _read_only, _incidents):
+    for story in (_partner, _old_api_key, _brute_force, _night_robot, _disk_full, _timeouts, _read_only, _incidents):
         yield from story(day, drawing(story.__name__, day))
 
 
@@ -86,6 +92,18 @@ def _partner_request(rng: Random, at: datetime, *, expired: bool) -> Entry:
         return request(rng, at, PARTNER, ACME, "sftp", 60, _KEY_EXPIRED, fields)
     fields |= {"request_method": "READDIR", "request_path": "/Clients/Nordwind/orders", "api_name": "sftp.readdir"}
     return request(rng, at, PARTNER, ACME, "sftp", 70, None, fields | key_of(PARTNER))
+
+
+def _old_api_key(day: date, rng: Random) -> Iterator[Drawn]:
+    """One job of an integration still has an expired API key: refused for some hours every day."""
+    for minute in range(6 * 60, 10 * 60, 5):
+        at = moment(day, (minute + 4 * rng.random()) / 60)
+        yield _told(rng, at, ACME, _with_old_api_key, OLD_KEY_RANK)
+
+
+def _with_old_api_key(rng: Random, at: datetime) -> Entry:
+    fields = OLD_KEY | {"user_agent": "acme-webhooks/2.3"} | _doing("GET", "webhook_tests", "webhook_tests.list")
+    return request(rng, at, WEBHOOKS, ACME, "restapi", 14, _OLD_API_KEY, fields)
 
 
 def _brute_force(day: date, rng: Random) -> Iterator[Drawn]:
