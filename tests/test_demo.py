@@ -226,7 +226,7 @@ def short(monkeypatch, db):
     monkeypatch.setattr(load, "DAYS", 6)
 
 
-def test_load_demo_makes_sites_people_and_entries_once(short):
+def test_load_demo_makes_sites_people_and_entries_once(short, monkeypatch):
     output = StringIO()
     call_command("load_demo", "--yes", stdout=output)
     assert "Acme, Acme Europe, Acme Labs" in output.getvalue()
@@ -238,6 +238,10 @@ def test_load_demo_makes_sites_people_and_entries_once(short):
     assert count > 2000
     call_command("load_demo", "--yes", stdout=StringIO())
     assert ApiRequestLog.objects.count() - count < 50
+    monkeypatch.setattr(load, "generate", lambda *_: iter([]))
+    output = StringIO()
+    call_command("load_demo", "--yes", stdout=output)
+    assert output.getvalue() == "Nothing new: all demo entries up to now are in Acme, Acme Europe, Acme Labs.\n"
     assert Membership.objects.count() == len(load.MEMBERS)
 
 

@@ -33,4 +33,4 @@ class Command(BaseCommand):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        self.stdout.write(f"{written:,} demo entries written.")
+        self.stdout.write("1 demo entry written." if written == 1 else f"{written:,} demo entries written.")

@@ -40,6 +40,8 @@ class Command(BaseCommand):
         load.make_people(sites)
         stored, since = load.fill(sites, datetime.now(UTC))
         names = ", ".join(site.name for site in sites.values())
-        self.stdout.write(
-            f"{stored:,} demo entries since {since:%Y-%m-%d} stored in {names}, in {time.monotonic() - began:.1f} s."
-        )
+        if not stored:
+            self.stdout.write(f"Nothing new: all demo entries up to now are in {names}.")
+            return
+        entries = "1 demo entry" if stored == 1 else f"{stored:,} demo entries"
+        self.stdout.write(f"{entries} since {since:%Y-%m-%d} stored in {names}, in {time.monotonic() - began:.1f} s.")
