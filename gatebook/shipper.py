@@ -161,7 +161,7 @@ class Shipper:
         """Return what went wrong, logged now and then: the thread outlives whatever its sink does."""
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - logged
+        except Exception as error:
             now = time.monotonic()
             if self._complained_at is None or now - self._complained_at > _SECONDS_BETWEEN_COMPLAINTS:
                 self._complained_at = now
