@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatebook import addresses
 from gatebook.addresses import normal_address
 
 
@@ -48,3 +49,9 @@ def test_an_address_in_normal_form_stays_as_it_is(address):
 def test_any_text_is_an_address_or_none(text):
     address = normal_address(text)
     assert address is None or ipaddress.ip_address(address)
+
+
+def test_a_long_text_is_no_address_and_not_cached():
+    before = addresses._normal_address.cache_info().currsize
+    assert normal_address("1" * 10_000) is None
+    assert addresses._normal_address.cache_info().currsize == before
