@@ -42,8 +42,11 @@ DETAIL_VALUE_LIMIT = 1000
 _REQUEST_ID_KEPT = 160  # the rest of a long Request-ID becomes a hash, so that distinct ones stay distinct
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-Code = Annotated[int, msgspec.Meta(ge=0, le=999)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+MAX_CODE = 999
+MAX_MILLISECONDS = 2**31 - 1
+
+Code = Annotated[int, msgspec.Meta(ge=0, le=MAX_CODE)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_MILLISECONDS)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -82,6 +85,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
             raise ValueError(f"created_at: {self.created_at.isoformat()} has no time zone, expected one (such as Z)")
         if self.created_at.tzinfo is not UTC:
             force_setattr(self, "created_at", _in_utc(self.created_at))
+        if self.response_code is not None:
+            _check_number("response_code", self.response_code, MAX_CODE)
+        if self.duration_ms is not None:
+            _check_number("duration_ms", self.duration_ms, MAX_MILLISECONDS)
+        if self.user_is_from_parent_site is not True and self.user_is_from_parent_site is not False:
+            raise TypeError(f"user_is_from_parent_site: {self.user_is_from_parent_site!r}, expected True or False")
         notes: dict[str, str] = {}
         if self.request_ip is not None:
             address = normal_address(self.request_ip)
@@ -133,6 +142,13 @@ decode_entry = msgspec.json.Decoder(Entry).decode
 def entry_from(fields: dict[str, Any]) -> Entry:
     """Make an Entry from loose values, checked. Raises msgspec.ValidationError naming the field."""
     return msgspec.convert(fields, Entry)
+
+
+def _check_number(name: str, value: object, largest: int) -> None:
+    if not isinstance(value, int) or value is True or value is False:
+        raise TypeError(f"{name}: {value!r}, expected a whole number")
+    if not 0 <= value <= largest:
+        raise ValueError(f"{name}: {value}, expected 0 to {largest}")
 
 
 def _in_utc(moment: datetime) -> datetime:

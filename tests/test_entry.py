@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from http import HTTPStatus
 
 import msgspec
 import pytest
@@ -158,3 +159,25 @@ def test_every_entry_fits_the_store(made):
     for name, limit in TEXT_LIMITS.items():
         text = getattr(made, name)
         assert text is None or (0 < len(text) <= limit and "\x00" not in text and text.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("duration_ms", 1.5, TypeError),
+        ("duration_ms", True, TypeError),
+        ("duration_ms", -1, ValueError),
+        ("duration_ms", 2**31, ValueError),
+        ("response_code", "200", TypeError),
+        ("response_code", 5000, ValueError),
+        ("user_is_from_parent_site", 1, TypeError),
+        ("user_is_from_parent_site", None, TypeError),
+    ],
+)
+def test_a_wrong_number_or_truth_value_is_named(name, value, error):
+    with pytest.raises(error, match=f"{name}: {value!r}, expected"):
+        entry(**{name: value})
+
+
+def test_a_status_of_the_standard_library_is_a_code():
+    assert entry(response_code=HTTPStatus.NOT_FOUND, duration_ms=0).response_code == 404
