@@ -17,7 +17,7 @@ from django.utils.encoding import escape_uri_path
 
 from gatebook import identity
 from gatebook.conf import conf
-from gatebook.entry import Entry
+from gatebook.entry import MAX_CODE, MAX_MILLISECONDS, Entry
 from gatebook.ids import new_id
 from gatebook.interfaces import interface_of
 
@@ -157,32 +157,33 @@ class Capture:
             api_key_prefix=_text(self.api_key_prefix),
             api_name=_text(self.api_name) or identity.api_name(request),
             request_method=request.method,
-            request_path=settings.redactor.path(path),
+            request_path=path,
             request_ip=identity.client_ip(request),
             request_host=header_text(request._get_raw_host()),  # type: ignore[attr-defined]
             response_code=response.status_code if response is not None else None,
-            user_agent=settings.redactor.text(header_text(request.META.get("HTTP_USER_AGENT", ""))),
+            user_agent=header_text(request.META.get("HTTP_USER_AGENT", "")),
             error_type=_text(error_type),
-            error_message=settings.redactor.text(str(error_message)) if error_message else None,
+            error_message=_text(error_message),
             duration_ms=self.duration_ms,
             details={str(name): str(value) for name, value in self.details.items() if value is not None},
         )
 
     def bare_entry(self, request: HttpRequest, response: HttpResponseBase | None, reason: str) -> Entry:
         """Return an Entry of what cannot fail, for a request whose full one could not be made."""
+        code = response.status_code if response is not None else None
         return Entry(
             created_at=self.created_at,
             request_id=str(self.request_id),
             request_method=request.method,
-            request_path=conf().redactor.path(raw_path(request)),
-            response_code=response.status_code if response is not None else None,
+            request_path=raw_path(request),
+            response_code=code if isinstance(code, int) and 0 <= code <= MAX_CODE else None,
             duration_ms=self.duration_ms,
             details={"capture": reason},
         )
 
     def stop_clock(self) -> None:
         """Note the duration, unless the view has."""
-        if not isinstance(self.duration_ms, int):
+        if not (isinstance(self.duration_ms, int) and 0 <= self.duration_ms <= MAX_MILLISECONDS):
             self.duration_ms = round((perf_counter() - self._began) * 1000)
 
     def _error(self, response: HttpResponseBase | None) -> tuple[str | None, str | None]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from gatebook import shipper, spool
+from gatebook.conf import conf
 from gatebook.entry import Entry
 
 
 def record(entry: Entry, site: str | None = None) -> bool:
-    """Keep an entry for the site with that slug (None: the root site).
+    """Keep an entry for the site with that slug (None: the root site), without its secrets.
 
     Never raises: returns False, logged and counted, where the spool could not be written.
     """
     here = spool.current()
     try:
-        here.append(site, entry)
+        here.append(site, conf().redactor.entry(entry))
     except spool.SpoolError as error:
         here.miss(error)
         return False

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_plus
 
+from msgspec.structs import replace
+
+from gatebook.entry import Entry
+
 HIDDEN = "[redacted]"
 
 SECRET_NAMES = frozenset(
@@ -96,6 +100,7 @@ _TEXT_PAIR = re.compile(_PAIR.replace("NAME", _TEXT_NAME), re.IGNORECASE)
 _TEXT_SCHEME = re.compile(r"\b(Bearer|Basic)\s+(?=[\w.~+/-]*[\d=/+_.-])[\w.~+/-]{12,}=*", re.IGNORECASE)
 
 _MAX_NESTING = 3
+_LONGEST_CACHED_NAME = 200
 
 
 class Redactor:
@@ -103,9 +108,22 @@ class Redactor:
 
     def __init__(self, extra_names: Sequence[str] = ()) -> None:
         self._names = SECRET_NAMES.union(*map(_words, extra_names))
-        self._is_secret = lru_cache(maxsize=2048)(self._decide)
+        self._decide_once = lru_cache(maxsize=2048)(self._decide)
         extra = "|".join(map(re.escape, extra_names))
         self._extra_pair = re.compile(_PAIR.replace("NAME", extra), re.IGNORECASE) if extra else None
+
+    def entry(self, entry: Entry) -> Entry:
+        """Return an entry without the secrets in its texts: the same one where there are none."""
+        path, agent, message, details = entry.request_path, entry.user_agent, entry.error_message, entry.details
+        safe_path = self._path(path, 0) if path else path
+        safe_agent = self.text(agent) if agent else agent
+        safe_message = self.text(message) if message else message
+        safe_details = {name: self.text(value) for name, value in details.items()} if details else details
+        if (safe_path, safe_agent, safe_message, safe_details) == (path, agent, message, details):
+            return entry
+        return replace(
+            entry, request_path=safe_path, user_agent=safe_agent, error_message=safe_message, details=safe_details
+        )
 
     def path(self, text: str) -> str:
         """Return a path with its query string, or a whole address, without its secrets."""
@@ -151,6 +169,9 @@ class Redactor:
         if hidden == plain:
             return value
         return hidden if plain == value else quote(hidden, safe="/[]:,")
+
+    def _is_secret(self, name: str) -> bool:
+        return self._decide_once(name) if len(name) <= _LONGEST_CACHED_NAME else self._decide(name)
 
     def _decide(self, name: str) -> bool:
         words = _words(name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import string
 import time
+from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatebook.entry import Entry
 from gatebook.redact import HIDDEN, SECRET_NAMES, Redactor, redact, redact_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJlLW9mLWJvYg"
@@ -176,3 +178,14 @@ def test_hostile_length_costs_little(piece):
 
 def test_hidden_values_say_so():
     assert HIDDEN == "[redacted]"
+
+
+def test_an_entry_without_secrets_stays_the_same_object():
+    entry = Entry(created_at=datetime.now(UTC), request_id="r1", request_path="/a?x=1", details={"a": "b"})
+    assert Redactor().entry(entry) is entry
+
+
+def test_a_long_name_is_not_cached():
+    ours = Redactor()
+    assert ours.path(f"/a?{'x' * 300}token=abc").endswith("token=[redacted]")
+    assert ours._decide_once.cache_info().currsize == 0
