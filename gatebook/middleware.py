@@ -89,18 +89,15 @@ def _refusal(capture: Capture) -> HttpResponse | None:
     try:
         spool.current().probe()
     except SpoolError as error:
-        return _refuse(error)
+        refusal = _refuse(error, "This request cannot be recorded and is therefore not served. Try again later.")
+        refusal["Retry-After"] = "30"
+        return refusal
     return None
 
 
-def _refuse(reason: object) -> HttpResponse:
+def _refuse(reason: object, answer: str) -> HttpResponse:
     spool.current().miss(reason)
-    return HttpResponse(
-        "This request cannot be recorded and is therefore not served. Try again later.\n",
-        status=503,
-        content_type="text/plain; charset=utf-8",
-        headers={"Retry-After": "30"},
-    )
+    return HttpResponse(f"{answer}\n", status=503, content_type="text/plain; charset=utf-8")
 
 
 def _finish(capture: Capture, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -122,7 +119,9 @@ def _finish(capture: Capture, request: HttpRequest, response: HttpResponseBase) 
         return response
     if not _record(capture, request, response) and conf().refuses_unrecorded:
         response.close()
-        return _refuse("the answer is withheld")
+        return _refuse(
+            "the answer is withheld", "This request was carried out but could not be recorded; do not repeat it."
+        )
     return response
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import URLError
@@ -25,6 +26,7 @@ from django.test import AsyncClient, Client, RequestFactory
 
 from gatebook import recording, spool
 from gatebook.capture import capture_of
+from gatebook.entry import Entry
 from gatebook.identity import ApiKey, Person
 from gatebook.middleware import GatebookMiddleware
 from gatebook.shipper import Shipper
@@ -432,6 +434,39 @@ def test_who_must_not_act_unrecorded_refuses(client, configure, monkeypatch):
     answer = client.get("/hello/")
     assert (answer.status_code, answer["Retry-After"]) == (503, "30")
     assert spool.backlog().missed == 1
+
+
+@pytest.mark.django_db  # closing the withheld answer closes old connections
+def test_who_refuses_after_the_view_has_acted_says_that_it_has(client, configure, monkeypatch):
+    configure(ON_SPOOL_FAILURE="refuse")
+    monkeypatch.setattr(recording, "record", lambda *_: False)
+    answer = client.get("/hello/")
+    assert answer.status_code == 503
+    assert answer.text == "This request was carried out but could not be recorded; do not repeat it.\n"
+    assert "Retry-After" not in answer
+
+
+def test_a_code_that_is_none_costs_no_entry(rf, only):
+    answer = HttpResponse()
+    answer.status_code = 5000
+    GatebookMiddleware(lambda request: answer)(rf.get("/"))
+    assert only().response_code is None
+    assert "5000" in only().details["capture"]
+
+
+def test_what_a_project_records_itself_is_redacted(only):
+    recording.record(
+        Entry(
+            created_at=datetime.now(UTC),
+            request_id="r1",
+            request_path="/a?token=abc",
+            user_agent="curl token=abc",
+            error_message="password: abc",
+            details={"note": "pwd=abc"},
+        )
+    )
+    assert (only().request_path, only().user_agent) == ("/a?token=[redacted]", "curl token=[redacted]")
+    assert (only().error_message, only().details) == ("password: [redacted]", {"note": "pwd=[redacted]"})
 
 
 def test_a_project_that_refuses_serves_while_it_can_record(client, configure, only):
