@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from django.http import QueryDict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from auditlog.models import Site
 from auditlog.search import answers, pages
 from auditlog.search.errors import QuestionError
 from auditlog.search.question import Question
+from auditlog.search.terms import exactly
 from auditlog.store.writer import write
 from tests.book import ago, entry, make_entry
 
@@ -199,6 +202,20 @@ def test_counting_stops_at_its_limit(site, monkeypatch):
     assert str(answers.total(ask(site, ""))) == "5"
     make_entry(site)
     assert str(answers.total(ask(site, ""))) == "5+"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(st.sampled_from(["user", "-path", "error"]), st.text(min_size=1), max_size=3))
+def test_a_link_carries_the_whole_question(site, texts):
+    query = QueryDict(mutable=True)
+    query["last"] = "24h"
+    for key, value in texts.items():
+        query[key] = exactly(value.encode("utf-8", "ignore").decode().replace("\x00", "") or "x")
+    try:
+        question = Question.from_query(query, [site])
+    except QuestionError:  # blanks alone name no value
+        return
+    assert QueryDict(question.query()) == query
 
 
 def test_a_resolved_link_asks_the_same_again(book):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import F, Q
+from django.db.models.functions import Left
 
 from auditlog.models import ApiRequestLog
 from auditlog.search import answers
@@ -15,6 +16,10 @@ from auditlog.search.question import SORTED_OVER_EVERYTHING, Order, Question
 PAGE_SIZE = 50
 SORT_LIMIT = answers.COUNT_LIMIT
 """Rows up to which any heading sorts."""
+
+LONG_COLUMNS = ("request_path", "user_agent", "error_message")
+SORTED_LENGTH = 200
+"""Characters by which long texts are sorted: a cursor holds them, and proxies refuse long addresses."""
 
 _KEY = ("created_at", "site_id", "request_id")
 
@@ -33,10 +38,10 @@ class Page:
 
 def fetch(question: Question, size: int = PAGE_SIZE) -> Page:
     """Return the page of `question` at its cursor."""
-    order, after, before = question.order, question.after, question.before
-    refused = order.column not in SORTED_OVER_EVERYTHING and answers.total(question).is_capped
+    order, after, before = possible_order(question), question.after, question.before
+    refused = order != question.order
     if refused:
-        order, after, before = Order(), None, None
+        after = before = None
     rows = question.rows()
     if before:
         found = list(_sorted(_beyond(rows, order, before, backwards=True), order, backwards=True)[: size + 1])
@@ -63,10 +68,15 @@ def fetch(question: Question, size: int = PAGE_SIZE) -> Page:
 
 def ordered(question: Question) -> Rows:
     """Return all rows of `question` in its order; newest first where that order is refused."""
+    return _sorted(question.rows(), possible_order(question))
+
+
+def possible_order(question: Question) -> Order:
+    """Return the question's order, or newest first where too many rows match to sort them so."""
     order = question.order
-    if order.column not in SORTED_OVER_EVERYTHING and answers.total(question).is_capped:
-        order = Order()
-    return _sorted(question.rows(), order)
+    if order.column in SORTED_OVER_EVERYTHING or not answers.total(question).is_capped:
+        return order
+    return Order()
 
 
 def _sorted(rows: Rows, order: Order, *, backwards: bool = False) -> Rows:
@@ -74,9 +84,14 @@ def _sorted(rows: Rows, order: Order, *, backwards: bool = False) -> Rows:
     key = [F(name).desc() if key_descending is not backwards else F(name).asc() for name in _KEY]
     if order.column == "created_at":
         return rows.order_by(*key)
+    column = _sorted_by(order)
     if order.descending is not backwards:
-        return rows.order_by(F(order.column).desc(**_nulls(backwards)), *key)
-    return rows.order_by(F(order.column).asc(**_nulls(backwards)), *key)
+        return rows.order_by(column.desc(**_nulls(backwards)), *key)
+    return rows.order_by(column.asc(**_nulls(backwards)), *key)
+
+
+def _sorted_by(order: Order) -> F | Left:
+    return Left(order.column, SORTED_LENGTH) if order.column in LONG_COLUMNS else F(order.column)
 
 
 def _nulls(backwards: bool) -> dict[str, bool]:
@@ -91,11 +106,12 @@ def _beyond(rows: Rows, order: Order, cursor: Cursor, *, backwards: bool = False
         outer = Q(created_at__lte=cursor.created_at) if down else Q(created_at__gte=cursor.created_at)
         return rows.filter(outer).filter(_key_beyond(cursor, down=down))
     key = _key_beyond(cursor, down=not backwards)
-    is_null = Q(**{f"{order.column}__isnull": True})
+    rows = rows.alias(sorted_by=_sorted_by(order))
+    is_null = Q(sorted_by__isnull=True)
     if cursor.value is None:
         return rows.filter(~is_null | (is_null & key) if backwards else is_null & key)
     comparison = "lt" if order.descending is not backwards else "gt"
-    condition = Q(**{f"{order.column}__{comparison}": cursor.value}) | (Q(**{order.column: cursor.value}) & key)
+    condition = Q(**{f"sorted_by__{comparison}": cursor.value}) | (Q(sorted_by=cursor.value) & key)
     return rows.filter(condition if backwards else condition | is_null)
 
 
@@ -111,4 +127,6 @@ def _key_beyond(cursor: Cursor, *, down: bool) -> Q:
 
 def _cursor(row: ApiRequestLog, order: Order, question: Question) -> Cursor:
     value = None if order.column == "created_at" else getattr(row, order.column)
+    if order.column in LONG_COLUMNS and value is not None:
+        value = value[:SORTED_LENGTH]
     return cursor_at(row, str(order), value, question.now)
