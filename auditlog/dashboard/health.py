@@ -72,6 +72,8 @@ def spooled() -> str:
     """Say how much is written down but not yet in the book."""
     backlog = spool.backlog()
     waiting = f"{backlog.segments} segments, {backlog.bytes} bytes"
+    if backlog.missed:
+        return f"warning: {backlog.missed} requests could not be written down; see this process's log"
     if backlog.rejected:
         return f"warning: {backlog.rejected} lines were rejected and kept aside; {waiting} waiting"
     if backlog.oldest_at and datetime.now(UTC) - backlog.oldest_at > LATE:
