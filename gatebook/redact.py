@@ -15,13 +15,19 @@ HIDDEN = "[redacted]"
 
 SECRET_NAMES = frozenset(
     {
+        "2fa_code",
         "access_key",
+        "accesskey",
         "api_key",
         "apikey",
         "assertion",
         "auth",
+        "auth_code",
+        "auth_key",
         "authorization",
         "awsaccesskeyid",
+        "bearer",
+        "client_key",
         "code",
         "code_verifier",
         "cookie",
@@ -33,31 +39,43 @@ SECRET_NAMES = frozenset(
         "jsessionid",
         "jwt",
         "key",
+        "license_key",
         "magic",
+        "mfa_code",
         "nonce",
+        "oauth_code",
         "oauth_verifier",
         "otp",
+        "otp_code",
         "pass",
         "passcode",
+        "passkey",
         "passphrase",
         "passwd",
         "phpsessid",
         "pin",
         "private_key",
+        "pswd",
+        "pw",
         "pwd",
         "samlart",
         "samlrequest",
         "samlresponse",
         "sess",
+        "sessid",
         "session",
         "session_id",
         "session_key",
         "sessionid",
         "sid",
         "sig",
+        "signing_key",
         "sso",
         "ticket",
+        "user_pass",
+        "verification_code",
         "x_amz_credential",
+        "x_auth",
         "x_filesapi_auth",
         "x_filesapi_key",
     }
@@ -66,6 +84,21 @@ SECRET_NAMES = frozenset(
 
 SECRET_PARTS = ("apikey", "api_key", "credential", "passwd", "password", "secret", "signature", "token")
 """A parameter name that contains one of these is secret, such as `X-Amz-Signature` or `new_password1`."""
+
+SECRET_ENDINGS = ("_auth", "_code", "_key", "_pass", "_passkey", "_pin", "_pswd", "_pw", "_pwd", "_sessid")
+"""So is one that ends like this, but for ORDINARY_NAMES."""
+
+_ORDINARY_CODES = """area bar city color colour country cost currency dial discount district error exit extension http
+    item language lang locale location mcc naics order phone place plus post postal product project promo province qr
+    reason region response result return route site sort source state station status store tax time unit
+    warehouse zip"""
+_ORDINARY_KEYS = """cache category column config content display document event facet field file filter folder foreign
+    group idempotency index issue item label language list lookup map menu message object order page parent partition
+    primary project property public range resource row search setting shard sort space storage tag translation type"""
+ORDINARY_NAMES = frozenset(
+    [f"{stem}_code" for stem in _ORDINARY_CODES.split()] + [f"{stem}_key" for stem in _ORDINARY_KEYS.split()]
+)
+"""What only looks like a secret by its ending."""
 
 _JWT = r"(?:(?<![\w-])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*"
 _ISSUED_KEY = (
@@ -90,11 +123,15 @@ _RESPONSE_CODES = re.compile(r"(?:[<>]=?)?\d{1,3}(?:(?:\.\.|,)\d{1,3})*\*?$")
 
 _TEXT_NAME = (
     r"[\w-]*(?:password|passwd|passphrase|secret|token|signature|credential|api[_-]?key|apikey|access[_-]key|private[_-]key"
-    r"|session[_-]?id)\w*|pwd|sig|jwt|otp|authorization|(?:set-)?cookie"
+    r"|session[_-]?id|passkey|accesskey|sessid|(?:auth|signing|license|client)[_-]key"
+    r"|(?:otp|mfa|2fa|verification|oauth|auth)[_-]code)\w*"
+    r"|(?:[\w-]*[_-])?(?:pswd|pwd|pw)|[\w-]*[_-]pass|sig|jwt|otp|bearer|x[_-]auth|authorization|(?:set-)?cookie"
 )
+_QUOTED = r"\"(?:[^\"\\]|\\[\s\S])*+\\?\"?|'(?:[^'\\]|\\[\s\S])*+\\?'?"
+_ESCAPED = r"\\+\"(?:[^\"\\]|\\(?!\"))*+(?:\\\")?"  # JSON inside of a JSON text: \"name\": \"value\"
 _PAIR = (
-    r"(?<![\w-])((?:NAME)[\"']?\s*[=:]\s*)(?:(?:bearer|basic|token)\s+)?"
-    r"(\"[^\"]*\"?|'[^']*'?|\[redacted\]|[^\s,;&\"'<>)\]}]+)"
+    r"(?<![\w-])((?:NAME)(?:\\*[\"'])?\s*[=:]\s*|(?<=\([\"'])(?:NAME)[\"'],\s*)(?:(?:bearer|basic|token)\s+)?"
+    rf"(\[redacted\]|b?(?:{_QUOTED})|{_ESCAPED}|[\[(](?:{_QUOTED}|[^\"'\])])*+[\])]?|[^\s,;&\"'<>)\]}}]+)"
 )
 _TEXT_PAIR = re.compile(_PAIR.replace("NAME", _TEXT_NAME), re.IGNORECASE)
 _TEXT_SCHEME = re.compile(r"\b(Bearer|Basic)\s+(?=[\w.~+/-]*[\d=/+_.-])[\w.~+/-]{12,}=*", re.IGNORECASE)
@@ -134,7 +171,7 @@ class Redactor:
         text = _VALUE_SHAPE.sub(HIDDEN, text)
         if "://" in text:
             text = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
-        if "=" in text or ":" in text:
+        if "=" in text or ":" in text or "(" in text:
             text = _TEXT_PAIR.sub(rf"\1{HIDDEN}", text)
             if self._extra_pair is not None:
                 text = self._extra_pair.sub(rf"\1{HIDDEN}", text)
@@ -156,16 +193,24 @@ class Redactor:
             return self._nested(piece, depth) if "%3" in piece or "%253" in piece else piece
         if value and self._is_secret(name.rpartition("/")[2]) and not _is_search_for_codes(name, value):
             return f"{name}={HIDDEN}"
-        return f"{name}={self._nested(value, depth)}" if "%" in value or "=" in value else piece
+        is_nested = "%" in value or "=" in value or '"' in value
+        return f"{name}={self._nested(value, depth)}" if is_nested else piece
 
     def _nested(self, value: str, depth: int) -> str:
         """Hide in a value that holds an address or parameters of its own, plain or encoded."""
         if depth >= _MAX_NESTING:
             return HIDDEN if "%25" in value else value
         plain = unquote(value)
-        if "=" not in plain and not _VALUE_SHAPE.search(plain) and "%" not in plain:
+        is_json = '"' in plain or "'" in plain
+        if "=" not in plain and not _VALUE_SHAPE.search(plain) and "%" not in plain and not is_json:
             return value
         hidden = self._path(plain, depth + 1)
+        if is_json:
+            spaced = hidden.replace("+", " ")
+            without = self.text(spaced)
+            hidden = hidden if without == spaced else without
+        elif "%22" in plain:  # encoded once more
+            hidden = self._nested(hidden, depth + 1)
         if hidden == plain:
             return value
         return hidden if plain == value else quote(hidden, safe="/[]:,")
@@ -175,7 +220,9 @@ class Redactor:
 
     def _decide(self, name: str) -> bool:
         words = _words(name)
-        return not self._names.isdisjoint(words) or any(part in word for word in words for part in SECRET_PARTS)
+        if not self._names.isdisjoint(words) or any(part in word for word in words for part in SECRET_PARTS):
+            return True
+        return any(word.endswith(SECRET_ENDINGS) and word not in ORDINARY_NAMES for word in words)
 
 
 def _words(name: str) -> list[str]:

@@ -48,10 +48,47 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJlLW9mLWJvYg"
         ("/api/tokens/0b1f0f6e-1111-4222-8333-123456789abc", "/api/tokens/[redacted]"),
         ("https://bob:hunter2@example.com/x", "https://bob:[redacted]@example.com/x"),
         ("/a?k=ghp_0123456789abcdefghij", "/a?k=[redacted]"),
+        ("/a?variables=%7B%22password%22%3A%22x%22%7D", "/a?variables=%7B%22password%22:[redacted]%7D"),
+        ("/a?v=%7B%22password%22%3A+%22x+y%22%7D", "/a?v=%7B%22password%22:%20[redacted]%7D"),
+        ('/a?v={"password":"x"}', '/a?v={"password":[redacted]}'),
+        ("/a?v=%257B%2522password%2522%253A%2522x%2522%257D", "/a?v=%257B%2522password%2522:[redacted]%257D"),
+        ("/a?my_signing_key=1&unlock_code=2", "/a?my_signing_key=[redacted]&unlock_code=[redacted]"),
     ],
 )
 def test_a_secret_is_hidden(path, hidden):
     assert redact(path) == hidden
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pw",
+        "pswd",
+        "bearer",
+        "auth_key",
+        "otp_code",
+        "mfa_code",
+        "verification_code",
+        "oauth_code",
+        "user_pass",
+        "passkey",
+        "accesskey",
+        "signing_key",
+        "license_key",
+        "client_key",
+        "sessid",
+        "x-auth",
+    ],
+)
+def test_a_name_is_a_secret_in_paths_and_messages(name):
+    assert redact(f"/a?{name}=abc") == f"/a?{name}=[redacted]"
+    assert redact_text(f"sent {name}=abc") == f"sent {name}=[redacted]"
+
+
+@pytest.mark.parametrize("name", ["country_code", "zip_code", "sort_key", "status_code", "primary_key", "bypass"])
+def test_a_name_that_ends_like_a_secret_is_none(name):
+    assert redact(f"/a?{name}=abc") == f"/a?{name}=abc"
+    assert redact_text(f"sent {name}=abc") == f"sent {name}=abc"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +104,7 @@ def test_a_secret_is_hidden(path, hidden):
         "/acme/logs/?code=400..499&status=failure",
         "/acme/logs/?-code=500,502,503&last=24h",
         "/a?empty=&token=",
+        "/a?v=%7B%22page%22%3A+%22x+y%22%7D",
         "/a??=&&=",
         "/a?x=%41%20b+c",
         "/entry?at=2026-05-04T12:00:00.000001Z&request=0b1f0f6e-1111-7222-8333-123456789abc",
@@ -81,6 +119,12 @@ def test_the_ordinary_stays_as_it_is(path):
     [
         ("bad password: hunter2", "bad password: [redacted]"),
         ('{"api_key": "abc", "page": 2}', '{"api_key": [redacted], "page": 2}'),
+        ("{'password': ['x', 'y']}", "{'password': [redacted]}"),
+        ("<QueryDict: {'password': ['a]b'], 'page': ['2']}>", "<QueryDict: {'password': [redacted], 'page': ['2']}>"),
+        ('[("password", "x"), ("page", "2")]', '[("password", [redacted]), ("page", "2")]'),
+        ("(('password', 'x'),)", "(('password', [redacted]),)"),
+        (r'{"password": "a\"b", "page": 2}', '{"password": [redacted], "page": 2}'),
+        (r"{\"password\": \"x\", \"page\": 2}", r"{\"password\": [redacted], \"page\": 2}"),
         ("GET /x?token=abc failed", "GET /x?token=[redacted] failed"),
         ("Authorization: Bearer abc.def-123456", "Authorization: [redacted]"),
         ("sent Bearer abc.def-123456789 twice", "sent Bearer [redacted] twice"),
@@ -100,6 +144,8 @@ def test_a_secret_in_a_message_is_hidden(text, hidden):
         "Error code: 42",
         "Basic authentication required",
         "KeyError: 'name'",
+        "pass: 3, fail: 2",
+        "fields ['password', 'email'] are required",
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)",
     ],
 )
@@ -165,6 +211,12 @@ def test_what_is_redacted_stays_as_it_is(text):
         "%22eyJ",
         "'",
         "sig ",
+        "'password': ['",
+        '("password", ',
+        '\\"',
+        "password: [(",
+        "%22",
+        "a_",
     ],
 )
 def test_hostile_length_costs_little(piece):
