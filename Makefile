@@ -26,7 +26,7 @@ run: server
 	exec $(IN_VENV) -m config.quickstart run
 
 test: dev
-	$(IN_VENV) -m pytest -n 4 --dist loadgroup
+	$(IN_VENV) -m pytest -n 3 --dist loadfile
 
 lint: dev
 	$(IN_VENV) -m ruff check

@@ -25,7 +25,6 @@ from auditlog.models import ApiRequestLog, Membership, Site
 from gatebook.entry import Entry
 from gatebook.redact import redact
 
-pytestmark = pytest.mark.xdist_group("demo")  # they share half a year
 NOW = datetime(2026, 7, 15, 11, 23, 45, tzinfo=UTC)
 DOCUMENTATION = [
     ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import MARKS, sign_in
 from tests.quick_start import QuickStart
 
+pytestmark = MARKS
 ROWS = "tbody tr[data-status]"
 
 

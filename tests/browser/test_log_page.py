@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import MARKS, sign_in
 from tests.quick_start import QuickStart
 
+pytestmark = MARKS
 ROWS = "tbody tr[data-status]"
 
 PAGES = [
