@@ -245,16 +245,3 @@ def _without_key(match: re.Match[str]) -> str:
     if not _KEY_LIKE.match(segment) or (kind.lower().endswith(("key", "keys", "sessions")) and _UUID.match(segment)):
         return match[0]
     return f"{folder}{HIDDEN}"
-
-
-_builtin = Redactor()
-
-
-def redact(path_with_query: str, redactor: Redactor = _builtin) -> str:
-    """Return a path with its query string without its secrets; every door calls this before storing."""
-    return redactor.path(path_with_query)
-
-
-def redact_text(text: str, redactor: Redactor = _builtin) -> str:
-    """Return free text without its secrets."""
-    return redactor.text(text)
