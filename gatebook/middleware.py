@@ -68,7 +68,7 @@ class GatebookMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Note what a view raised; Django makes an answer of it."""
-        if isinstance(capture := getattr(request, "gatebook", None), Capture):
+        if capture := _capture_in(request):
             capture.failed(exception)
 
 

@@ -6,7 +6,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from auditlog.demo.drawn import Failure
+from auditlog.demo.drawn import BAD_PASSWORD, TOO_MANY, Failure
 
 
 class Operation(NamedTuple):
@@ -26,9 +26,7 @@ _NO_FILE = Failure(404, "not-found/file-not-found", "File not found.")
 _NO_PERMISSION = Failure(403, "not-authorized/insufficient-permission", "You do not have permission to do that.")
 _EXISTS = Failure(422, "processing-failure/destination-exists", "The destination exists.")
 _NO_SESSION = Failure(401, "not-authenticated/invalid-session", "Your session has expired.")
-BAD_PASSWORD = Failure(401, "not-authenticated/invalid-username-or-password", "Invalid username or password")
 _BAD_FILTER = Failure(422, "bad-request/invalid-filter-param-value", "filter[created_at] is not a date.")
-TOO_MANY = Failure(429, "rate-limited/too-many-requests", "Too many requests, please try again later.")
 _BROKEN = Failure(500, "internal-server-error", "An unexpected error occurred.")
 _LOGIN_REFUSED = BAD_PASSWORD._replace(code=None)
 _NO_SUCH_FILE = Failure(None, "not-found/file-not-found", "No such file")
