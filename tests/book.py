@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from auditlog.models import Membership, Role, Site
-from auditlog.store import partitions
+from auditlog.store import partitions, rollups
 from auditlog.store.writer import write
 from gatebook.entry import Entry
 
@@ -42,7 +42,7 @@ def make_entry(site: Site, **fields: Any) -> Entry:
 
 @pytest.fixture(autouse=True)
 def _empty_log(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Drop the log's days after a test that commits: Django's flush does not know unmanaged tables."""
+    """Drop the log's days and empty its roll-ups after a test that commits: Django's flush does not know them."""
     marker = request.node.get_closest_marker("django_db")
     commits = bool(marker and marker.kwargs.get("transaction")) or "transactional_db" in request.fixturenames
     if commits:
@@ -52,6 +52,7 @@ def _empty_log(request: pytest.FixtureRequest) -> Iterator[None]:
         with connection.cursor() as cursor:
             for partition in partitions.attached():
                 cursor.execute(f"DROP TABLE {partition.name}")
+            cursor.execute(f"TRUNCATE {', '.join(model._meta.db_table for model in rollups.TABLES)}")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg import errors
 
 from auditlog.models import Site
-from auditlog.store import partitions
+from auditlog.store import partitions, rollups
 from auditlog.store.partitions import TABLE, Partition
 
 BATCH = 10_000
@@ -73,6 +73,7 @@ def _drop(day: Partition) -> bool:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '300ms'")  # a waiting DROP makes every new reader queue behind it
             cursor.execute(f"DROP TABLE IF EXISTS {day.name}")
+            rollups.forget(cursor, day.start, day.end)
     except OperationalError as error:
         if isinstance(error.__cause__, errors.LockNotAvailable):
             return False
@@ -95,13 +96,15 @@ def _delete(site: Site, since: datetime, until: datetime) -> int:
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT max(created_at) FROM (SELECT created_at FROM {TABLE} WHERE site_id = %s AND created_at >= %s "  # noqa: S608
+                "SELECT max(created_at), array_agg(DISTINCT date_trunc('hour', created_at, 'UTC')) "  # noqa: S608
+                f"FROM (SELECT created_at FROM {TABLE} WHERE site_id = %s AND created_at >= %s "
                 "AND created_at < %s ORDER BY created_at LIMIT %s) AS batch",
                 [site.pk, since, until, BATCH],
             )
-            last = cursor.fetchone()[0]
+            last, hours = cursor.fetchone()
             if last is None:
                 return deleted
+            rollups.mark(cursor, hours)
             cursor.execute(
                 f"DELETE FROM {TABLE} WHERE site_id = %s AND created_at >= %s AND created_at <= %s",  # noqa: S608
                 [site.pk, since, last],

@@ -12,7 +12,7 @@ from django.db.utils import IntegrityError
 from psycopg import errors
 
 from auditlog.models import Site
-from auditlog.store import partitions
+from auditlog.store import partitions, rollups
 from gatebook.entry import FIELDS, Entry
 
 TOLERATED_AHEAD = timedelta(days=1)
@@ -94,6 +94,7 @@ def _copy(site: Site, entries: list[Entry]) -> int:
         with cursor.copy(_COPY) as copy:
             for entry in entries:
                 copy.write_row(_row(site, entry))
+        rollups.mark(cursor, {rollups.hour_of(entry.created_at) for entry in entries})
         cursor.execute(_STORE)
         return int(cursor.fetchone()[0])
 
