@@ -130,11 +130,11 @@ def test_every_heading_sorts_and_says_so(visitor, site):
 
 
 def test_sorting_too_many_rows_is_refused_in_words(visitor, site, monkeypatch):
-    monkeypatch.setattr("auditlog.search.answers.COUNT_LIMIT", 2)
+    monkeypatch.setattr("auditlog.search.pages.SORT_LIMIT", 2)
     write(site, [entry(username=name) for name in ("b", "a", "c")])
     page = visitor.get("/acme/logs/?sort=username").text
     assert len(rows(page)) == 3
-    assert "10,000" in page
+    assert "works for at most 2 API requests" in page
 
 
 def test_the_address_chooses_the_columns(visitor, site):

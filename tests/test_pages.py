@@ -107,7 +107,7 @@ def test_a_walk_stays_in_the_range_in_which_it_began(sites):
 
 
 def test_other_headings_sort_up_to_a_limit_and_say_so_beyond(sites, monkeypatch):
-    monkeypatch.setattr("auditlog.search.answers.COUNT_LIMIT", 79)
+    monkeypatch.setattr("auditlog.search.pages.SORT_LIMIT", 79)
     refused = pages.fetch(ask(sites, "username"), SIZE)
     assert refused.sort_refused
     assert [row.pk for row in refused.rows] == [row.pk for row in pages.fetch(ask(sites, ""), SIZE).rows]

@@ -1,13 +1,32 @@
-"""Answers about a question, each within its budget."""
+"""Answers about a question, one function for each; ask them inside `one_snapshot`, each within its budget.
+
+They are exact: counted from roll-ups where these are true, from the rows elsewhere (`search/sources.py`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from math import ceil
+from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Count, DateTimeField, F, Func, IntegerField, Value
+
+from auditlog.models import ApiRequestLog
+from auditlog.models.durations import typical_ms
+from auditlog.models.rollups import HourByError
+from auditlog.search import buckets
 from auditlog.search.question import Question
+from auditlog.search.sources import is_rolled_up, sources
+from auditlog.search.timerange import TimeRange
 
 COUNT_LIMIT = 10_000
-"""Counting stops here; a page says "10,000+"."""
+"""Counting rows stops here; a page says "10,000+"."""
+FACET_SIZE = 10
+"""The most frequent values that a facet names."""
 
 
 @dataclass(frozen=True)
@@ -15,13 +34,198 @@ class Total:
     """How many rows match; `is_capped` where there are more than `count`."""
 
     count: int
-    is_capped: bool
+    is_capped: bool = False
 
     def __str__(self) -> str:
         return f"{self.count:,}+" if self.is_capped else f"{self.count:,}"
 
 
 def total(question: Question) -> Total:
-    """Count the matching rows, up to `COUNT_LIMIT`."""
+    """Count the matching rows: all of them where a roll-up knows, else up to `COUNT_LIMIT`."""
+    if is_rolled_up(question):
+        return Total(sum(source.total() for source in sources(question)))
     count = question.rows().order_by()[: COUNT_LIMIT + 1].count()
     return Total(min(count, COUNT_LIMIT), count > COUNT_LIMIT)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The successes and failures that began in one part of the time."""
+
+    time: TimeRange
+    successes: int
+    failures: int
+
+    @property
+    def count(self) -> int:
+        """All requests of the bucket."""
+        return self.successes + self.failures
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The requests over time, split into success and failure."""
+
+    buckets: tuple[Bucket, ...]
+
+    @property
+    def successes(self) -> int:
+        """Successes in the whole time."""
+        return sum(bucket.successes for bucket in self.buckets)
+
+    @property
+    def failures(self) -> int:
+        """Failures in the whole time."""
+        return sum(bucket.failures for bucket in self.buckets)
+
+    @property
+    def total(self) -> Total:
+        """All requests in the whole time."""
+        return Total(self.successes + self.failures)
+
+
+def volume(question: Question, zone: tzinfo = UTC) -> Volume:
+    """Return the requests in about 60 buckets, which from a day on begin at midnights of `zone`."""
+    parts = buckets.cut(question.time, zone)
+    counts: Counter[tuple[int, bool]] = Counter()
+    for source in sources(question, boundaries=parts.boundaries):
+        for place, success, requests in source.grouped("success", _place=_place(source.time, parts.boundaries)):
+            counts[place, success] += requests
+    return Volume(
+        tuple(Bucket(time, counts[place, True], counts[place, False]) for place, time in enumerate(parts.ranges))
+    )
+
+
+def _place(time: str, boundaries: Sequence[datetime]) -> Func | Value:
+    """Return the number of the bucket in which `time` lies."""
+    if not boundaries:
+        return Value(0)
+    array = Value(list(boundaries), output_field=ArrayField(DateTimeField()))
+    return Func(F(time), array, function="width_bucket", output_field=IntegerField())
+
+
+FACETS = {
+    "interface": "interface",
+    "status": "success",
+    "code": "response_code",
+    "method": "request_method",
+    "api": "api_name",
+    "type": "error_type",
+    "user": "username",
+    "ip": "request_ip",
+    "key": "api_key_id",
+    "host": "request_host",
+}
+"""Search key → the column whose values its facet counts. Those up to `type` are in roll-ups."""
+ROW_FACETS = ("user", "ip", "key", "host")
+"""Facets that are counted from the rows: too many values for a roll-up."""
+
+
+@dataclass(frozen=True)
+class Facet:
+    """The most frequent values of a column among the entries that meet all conditions but the facet's own key."""
+
+    key: str
+    values: tuple[tuple[Any, int], ...]
+    """Value (None where an entry has none) and number of entries, the most frequent first."""
+    has_more: bool
+    """There are more values than these."""
+
+
+def facet(question: Question, key: str) -> Facet:
+    """Count the values of one of `FACETS`."""
+    column = FACETS[key]
+    if key in ROW_FACETS:
+        rows = question.rows(without=key).order_by().values(column).annotate(_requests=Count("*"))
+        found = list(rows.order_by("-_requests", column).values_list(column, "_requests")[: FACET_SIZE + 1])
+    else:
+        counts: Counter[Any] = Counter()
+        for source in sources(question, [column], without=key):
+            for value, requests in source.grouped(column):
+                counts[value] += requests
+        found = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return Facet(key, tuple(found[:FACET_SIZE]), len(found) > FACET_SIZE)
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Durations in milliseconds, each within 5 % of the exact one; `requests` are those that have a duration."""
+
+    requests: int
+    p50: float
+    p95: float
+    p99: float
+
+
+def percentiles(question: Question) -> Percentiles | None:
+    """Return the durations that 50, 95 and 99 % of the matching requests do not exceed; None where none has one."""
+    counts: Counter[int] = Counter()
+    for source in sources(question, ["duration_bucket"]):
+        for bucket, requests in source.grouped("duration_bucket"):
+            if bucket is not None:
+                counts[bucket] += requests
+    requests = counts.total()
+    if not requests:
+        return None
+    return Percentiles(
+        requests, *(typical_ms(_bucket_at(counts, ceil(share * requests))) for share in (0.5, 0.95, 0.99))
+    )
+
+
+def _bucket_at(counts: Counter[int], rank: int) -> int:
+    """Return the bucket that holds the duration at `rank`, counted from the shortest."""
+    below = 0
+    for bucket in sorted(counts):
+        below += counts[bucket]
+        if below >= rank:
+            return bucket
+    raise ValueError(f"there are only {below} durations, expected {rank}")
+
+
+def slowest(question: Question, size: int = 10) -> list[ApiRequestLog]:
+    """Return the matching requests that took longest, the longest first."""
+    rows = question.rows().filter(duration_ms__isnull=False)
+    return list(rows.order_by(F("duration_ms").desc(nulls_last=True), "-created_at", "-site_id", "-request_id")[:size])
+
+
+@dataclass(frozen=True)
+class TopError:
+    """How often an Error Type occurred for one API Name and interface; `is_new`: not once in the period before."""
+
+    error_type: str
+    api_name: str | None
+    interface: str | None
+    requests: int
+    is_new: bool | None
+    """None where the period before is not kept as a whole, so that nobody can tell."""
+
+
+def top_errors(question: Question, size: int = FACET_SIZE) -> list[TopError]:
+    """Return the most frequent Error Types by API Name and interface among the matching requests."""
+    counts = _errors(question)
+    top = sorted(counts.items(), key=lambda item: (-item[1], tuple(map(str, item[0]))))[:size]
+    before = question.period_before()
+    known = _errors(before) if before and top else None
+    return [
+        TopError(
+            error_type,
+            api_name,
+            interface,
+            requests,
+            None if known is None else (error_type, api_name, interface) not in known,
+        )
+        for (error_type, api_name, interface), requests in top
+    ]
+
+
+_Failure = tuple[str, str | None, str | None]
+
+
+def _errors(question: Question) -> Counter[_Failure]:
+    columns = ("error_type", "api_name", "interface")
+    counts: Counter[_Failure] = Counter()
+    for source in sources(question, columns, among=(HourByError,)):
+        failed = replace(source, rows=source.rows.filter(error_type__isnull=False))
+        for error_type, api_name, interface, requests in failed.grouped(*columns):
+            counts[error_type, api_name, interface] += requests
+    return counts

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, TypeVar
 
 import django_filters
 from django import forms
@@ -21,6 +21,8 @@ from gatebook.entry import stored_request_id
 from gatebook.interfaces import value_of
 
 Rows = QuerySet[ApiRequestLog]
+AnyRows = TypeVar("AnyRows", bound=QuerySet[Any])
+"""Rows of the log, or of a roll-up, which has some of its columns."""
 Condition = Callable[[str], Q]
 """Turns one alternative of a value into a condition. Raises ValueError with a sentence."""
 
@@ -134,7 +136,7 @@ class KeyFilter(django_filters.Filter):
 
     field_class = TermsField
 
-    def filter(self, qs: Rows, value: Q | None) -> Rows:
+    def filter(self, qs: AnyRows, value: Q | None) -> AnyRows:
         """Keep the rows that meet the condition, or with `exclude` those that do not."""
         if value is None:
             return qs

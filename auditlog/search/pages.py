@@ -74,9 +74,10 @@ def ordered(question: Question) -> Rows:
 def possible_order(question: Question) -> Order:
     """Return the question's order, or newest first where too many rows match to sort them so."""
     order = question.order
-    if order.column in SORTED_OVER_EVERYTHING or not answers.total(question).is_capped:
+    if order.column in SORTED_OVER_EVERYTHING:
         return order
-    return Order()
+    total = answers.total(question)
+    return Order() if total.is_capped or total.count > SORT_LIMIT else order
 
 
 def _sorted(rows: Rows, order: Order, *, backwards: bool = False) -> Rows:

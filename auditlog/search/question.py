@@ -5,8 +5,8 @@ Page, count, CSV and every other answer take the same Question, so they cannot d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from auditlog.models.log import COLUMNS
 from auditlog.search import timerange
 from auditlog.search.cursor import Cursor
 from auditlog.search.errors import QuestionError
-from auditlog.search.filters import KEYS, LogFilter, Rows
+from auditlog.search.filters import KEYS, AnyRows, LogFilter, Rows, any_of
 from auditlog.search.timerange import TimeRange
 
 TIME_KEYS = ("last", "from", "to")
@@ -57,12 +57,21 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A time in which some sites are asked; all spans of a question together are its sites and its time."""
+
+    sites: tuple[int, ...]
+    time: TimeRange
+
+
+@dataclass(frozen=True)
 class Question:
     """One question, resolved at the moment `now`: asked again, it covers the same time."""
 
     sites: tuple[Site, ...]
     time: TimeRange
     now: datetime
+    spans: tuple[Span, ...]
     order: Order
     filters: LogFilter
     after: Cursor | None = None
@@ -105,25 +114,37 @@ class Question:
             errors.update({key: " ".join(messages) for key, messages in filters.form.errors.items()})
         if errors or time is None:
             raise QuestionError(errors)
-        return cls(tuple(sites), time, now, order, filters, after, before)
+        return cls(tuple(sites), time, now, _spans_in_sight(sites, time), order, filters, after, before)
 
-    def rows(self) -> Rows:
-        """Return the matching rows, in no order: conditions, time and retention, but no cursor."""
-        rows: Rows = self.filters.qs.filter(
-            site_id__in=[site.pk for site in self.sites],
-            created_at__gte=self.time.start,
-            created_at__lt=self.time.end,
-        )
-        # An entry is out of sight the moment it is older than its site's retention, purged or not.
-        present = datetime.now(UTC)
-        for site in self.sites:
-            oldest = present - site_retention(site)
-            if oldest <= self.time.start:
-                continue
-            if len(self.sites) == 1:
-                return rows.filter(created_at__gte=oldest)
-            rows = rows.exclude(Q(site_id=site.pk, created_at__lt=oldest))
+    def rows(self, *, without: str | None = None) -> Rows:
+        """Return the matching rows, in no order: conditions, time and retention, but no cursor.
+
+        `without` leaves out what one key asks for, negated or not.
+        """
+        return self.meeting(ApiRequestLog.objects.all(), without).filter(in_spans(self.spans, "created_at"))
+
+    def meeting(self, rows: AnyRows, without: str | None = None) -> AnyRows:
+        """Keep the rows of the log or of a roll-up that meet the conditions, whenever they were and whosever."""
+        for name, value in self._asked(without).items():
+            rows = self.filters.filters[name].filter(rows, value)
         return rows
+
+    def period_before(self) -> Question | None:
+        """Return the same question about the time of equal length before; None where not all of that is kept."""
+        time = TimeRange(self.time.start - (self.time.end - self.time.start), self.time.start)
+        spans = _spans_in_sight(self.sites, time)
+        if [span.time.start for span in spans] != [time.start]:
+            return None
+        return replace(self, time=time, spans=spans, after=None, before=None)
+
+    def columns_asked(self, without: str | None = None) -> set[str]:
+        """Return the columns that the conditions look at."""
+        return {column for value in self._asked(without).values() for column in _columns_of(value)}
+
+    def _asked(self, without: str | None) -> dict[str, Q]:
+        left_out = (without, f"-{without}")
+        cleaned = self.filters.form.cleaned_data
+        return {name: value for name, value in cleaned.items() if value is not None and name not in left_out}
 
     def conditions(self) -> dict[str, list[str]]:
         """Return the key parameters that are set, as the address has them."""
@@ -149,6 +170,44 @@ class Question:
 def site_retention(site: Site) -> timedelta:
     """Return how long an entry of `site` is in sight."""
     return timedelta(days=site.retention_days)
+
+
+def in_spans(spans: Iterable[Span], column: str) -> Q:
+    """Return the condition that `column`, a time, lies in the spans, bounded on both sides for all of them together."""
+    spans = list(spans)
+    if not spans:
+        return Q(pk__in=[])
+    each = [
+        Q(site_id__in=span.sites, **{f"{column}__gte": span.time.start, f"{column}__lt": span.time.end})
+        for span in spans
+    ]
+    if len(each) == 1:
+        return each[0]
+    bounds = {
+        f"{column}__gte": min(span.time.start for span in spans),
+        f"{column}__lt": max(span.time.end for span in spans),
+    }
+    return Q(**bounds) & any_of(each)
+
+
+def _spans_in_sight(sites: Sequence[Site], time: TimeRange) -> tuple[Span, ...]:
+    """Return the sites with the part of `time` in which each can be seen.
+
+    An entry is out of sight the moment it is older than its site's retention, purged or not.
+    """
+    present = datetime.now(UTC)
+    starts: dict[datetime, list[int]] = {}
+    for site in sites:
+        starts.setdefault(max(time.start, present - site_retention(site)), []).append(site.pk)
+    return tuple(Span(tuple(ids), TimeRange(start, time.end)) for start, ids in starts.items() if start < time.end)
+
+
+def _columns_of(condition: Q) -> Iterator[str]:
+    for child in condition.children:
+        if isinstance(child, Q):
+            yield from _columns_of(child)
+        else:
+            yield str(child[0]).partition("__")[0]  # type: ignore[index]  # (look-up, value)
 
 
 _CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))

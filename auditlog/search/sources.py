@@ -1,0 +1,139 @@
+"""Where an answer is counted: in roll-ups as far as they are true and fine enough, in the rows for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet, Sum
+from django.db.models.expressions import Combinable
+
+from auditlog.models import ApiRequestLog, TouchedHour
+from auditlog.models.durations import DurationBucket
+from auditlog.models.rollups import HOUR, ROLL_UPS, RollUp
+from auditlog.search.question import Question, Span, in_spans
+from auditlog.search.timerange import TimeRange
+
+MOST_RANGES = 40
+"""Ranges of one query; more than so many marked hours are answered together with the hours between them."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of the log, or groups of a roll-up, that match a question; `requests` counts the entries among them.
+
+    The sources of a question together hold each matching entry once.
+    """
+
+    rows: QuerySet[Any]
+    time: str
+    requests: Combinable
+    is_log: bool
+
+    def grouped(self, *columns: str, **expressions: Combinable) -> Iterator[tuple[Any, ...]]:
+        """Yield the values of the expressions and the columns, and the number of entries with them."""
+        names = [*expressions, *columns]
+        groups = self.rows.order_by().values(*columns, **expressions).annotate(_requests=self.requests)
+        yield from groups.values_list(*names, "_requests")
+
+    def total(self) -> int:
+        """Return the number of entries."""
+        return int(self.rows.order_by().aggregate(_requests=self.requests)["_requests"] or 0)
+
+
+def sources(
+    question: Question,
+    columns: Iterable[str] = (),
+    *,
+    without: str | None = None,
+    among: Sequence[type[RollUp]] = ROLL_UPS,
+    boundaries: Sequence[datetime] = (),
+) -> list[Source]:
+    """Return where to count the entries that match `question`, grouped by `columns` and split at `boundaries`.
+
+    `without` names the key whose condition is left out. A roll-up serves where it has every column that is asked for
+    and no boundary lies within its grain. Ask inside `one_snapshot`: the marks are read here, before everything else.
+    """
+    wanted = {*columns, *question.columns_asked(without)} - {"success"}
+    able: dict[timedelta, type[RollUp]] = {}
+    for model in among:
+        if wanted <= set(model.columns()) and all(is_whole(moment, model.grain) for moment in boundaries):
+            able.setdefault(model.grain, model)
+    rest = list(question.spans)
+    found = []
+    marked = _marked_hours(rest) if able else []
+    for grain in sorted(able, reverse=True):
+        model = able[grain]
+        covered, rest = _covered(rest, marked, grain)
+        if covered:
+            groups = question.meeting(model._default_manager.all(), without).filter(in_spans(covered, "start"))
+            found.append(Source(groups, "start", Sum("requests"), is_log=False))
+    if rest:
+        rows = question.meeting(ApiRequestLog.objects.all(), without).filter(in_spans(rest, "created_at"))
+        if "duration_bucket" in wanted:
+            rows = rows.annotate(duration_bucket=DurationBucket("duration_ms"))
+        found.append(Source(rows, "created_at", Count("*"), is_log=True))
+    return found
+
+
+def is_rolled_up(question: Question) -> bool:
+    """Tell whether a roll-up has every column that the question asks for, so that it can be counted at any size."""
+    return any(question.columns_asked() <= {"success", *model.columns()} for model in ROLL_UPS)
+
+
+def is_whole(moment: datetime, grain: timedelta) -> bool:
+    """Tell whether `moment` begins an hour, a minute or whatever `grain` is."""
+    return not (moment - _EPOCH) % grain
+
+
+def _covered(spans: list[Span], marked: list[TimeRange], grain: timedelta) -> tuple[list[Span], list[Span]]:
+    """Split `spans` into what a roll-up of `grain` can answer, and the rest."""
+    covered, rest = [], []
+    for span in spans:
+        start = span.time.start + (_EPOCH - span.time.start) % grain
+        end = span.time.end - (span.time.end - _EPOCH) % grain
+        if start >= end:
+            rest.append(span)
+            continue
+        holes = [hole for hole in marked if hole.start < end and hole.end > start]
+        true = list(_between(start, end, holes))
+        covered += [Span(span.sites, each) for each in true]
+        rest += [Span(span.sites, each) for each in _between(span.time.start, span.time.end, true)]
+    return covered, rest
+
+
+def _between(start: datetime, end: datetime, holes: list[TimeRange]) -> Iterator[TimeRange]:
+    """Yield what is left of a range without `holes`, which are in order and apart."""
+    for hole in holes:
+        if hole.start > start:
+            yield TimeRange(start, hole.start)
+        start = max(start, hole.end)
+    if start < end:
+        yield TimeRange(start, end)
+
+
+def _marked_hours(spans: Sequence[Span]) -> list[TimeRange]:
+    """Return the hours whose roll-ups are not true, as at most `MOST_RANGES` ranges in order."""
+    if not spans:
+        return []
+    least = min(span.time.start for span in spans)
+    most = max(span.time.end for span in spans)
+    marks = TouchedHour.objects.filter(hour__gt=least - HOUR, hour__lt=most)
+    ranges: list[TimeRange] = []
+    for hour in marks.order_by("hour").values_list("hour", flat=True).distinct():
+        if ranges and ranges[-1].end == hour:
+            ranges[-1] = TimeRange(ranges[-1].start, hour + HOUR)
+        else:
+            ranges.append(TimeRange(hour, hour + HOUR))
+    if len(ranges) <= MOST_RANGES:
+        return ranges
+    # What lies in a gap is counted from its rows, which is as true and only slower: close the smallest gaps.
+    gaps = sorted(range(1, len(ranges)), key=lambda place: ranges[place].start - ranges[place - 1].end)
+    kept = sorted(gaps[len(ranges) - MOST_RANGES :])
+    starts = [0, *kept]
+    ends = [place - 1 for place in (*kept, len(ranges))]
+    return [TimeRange(ranges[first].start, ranges[last].end) for first, last in zip(starts, ends, strict=True)]
