@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import User
@@ -38,6 +39,22 @@ def make_entry(site: Site, **fields: Any) -> Entry:
     written = write(site, [made])
     assert written.stored == 1, written
     return made
+
+
+T = TypeVar("T")
+
+
+def in_another_connection(act: Callable[[], T]) -> T:
+    """Do it in a thread, beside what this test's own connection holds open; return its result."""
+
+    def acted() -> T:
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(acted).result()
 
 
 @pytest.fixture(autouse=True)

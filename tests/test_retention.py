@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +12,7 @@ from auditlog import tasks
 from auditlog.models import ApiRequestLog, Site
 from auditlog.store import partitions, retention
 from auditlog.store.writer import write
-from tests.book import ago, entry, make_entry
+from tests.book import ago, entry, in_another_connection, make_entry
 
 
 def paths() -> set[str]:
@@ -86,26 +85,13 @@ def test_the_last_instant_of_the_retention_stays(site):
     assert paths() == {"/edge"}
 
 
-def purge_elsewhere() -> retention.Purged | None:
-    """Purge on a connection of its own."""
-
-    def purge() -> retention.Purged | None:
-        try:
-            return retention.purge()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as elsewhere:
-        return elsewhere.submit(purge).result()
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_day_that_is_being_read_is_left_for_the_next_purge(site):
     make_entry(site, created_at=ago(days=20))
     shorten(site, 7)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {partitions.TABLE}")
-        assert purge_elsewhere().busy == [ago(days=20).date()]
+        assert in_another_connection(retention.purge).busy == [ago(days=20).date()]
     assert retention.purge().days == [ago(days=20).date()]
 
 
@@ -113,5 +99,5 @@ def test_a_day_that_is_being_read_is_left_for_the_next_purge(site):
 def test_a_second_purge_beside_a_running_one_does_nothing(site):
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s, 0)", [retention._PURGE_LOCK])
-        assert purge_elsewhere() is None
+        assert in_another_connection(retention.purge) is None
         cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [retention._PURGE_LOCK])

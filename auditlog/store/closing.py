@@ -1,0 +1,124 @@
+"""Closing a day that is over: look-up indexes that would slow writing down, and rows that need no vacuum any more.
+
+A closed day still takes late entries. What a crash leaves half done is found by the next run: a day is noted as closed
+last, and an index that is not valid is dropped and built again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import OperationalError, ProgrammingError, connection
+from django.db.backends.utils import CursorWrapper
+from psycopg import errors
+
+from auditlog.store import partitions
+from auditlog.store.partitions import TABLE, Partition
+
+GRACE = timedelta(hours=1)
+"""A day is closed so long after its end: spools have been shipped by then."""
+
+LOOK_UPS = {
+    # "What did this user do?", by id or name.
+    "user_id": "(user_id, created_at) WHERE user_id IS NOT NULL",
+    "username": "(username, created_at) WHERE username IS NOT NULL",
+    # "What came from this address, or network?"
+    "request_ip": "(request_ip, created_at) WHERE request_ip IS NOT NULL",
+    # "What was done with this key?", by id or prefix.
+    "api_key_id": "(api_key_id, created_at) WHERE api_key_id IS NOT NULL",
+    "api_key_prefix": "(api_key_prefix, created_at) WHERE api_key_prefix IS NOT NULL",
+    # "Who acted as somebody else?", which is rare.
+    "impersonated": (
+        "(site_id, created_at) WHERE impersonator_username IS NOT NULL OR impersonator_user_id IS NOT NULL"
+    ),
+    # "Where was this said?", anywhere in an error's type or message.
+    "error": (
+        "USING gin (error_type gin_trgm_ops, error_message gin_trgm_ops) "
+        "WHERE error_type IS NOT NULL OR error_message IS NOT NULL"
+    ),
+    # "What took longest?"
+    "slowest": "(site_id, duration_ms DESC NULLS LAST)",
+}
+"""The indexes of closed days, each named for the question it serves."""
+
+_NOTE = f"closed: {', '.join(LOOK_UPS)}"
+"""The comment of a closed day's table: it names the indexes, so that a new one reaches the old days too."""
+
+PATIENCE = "20min"
+"""How long to wait for the readers of a moment: longer than a download may last."""
+
+_CLOSER_LOCK = 7005
+
+
+def close_days(now: datetime | None = None) -> list[date]:
+    """Close the days that are over and not closed yet, the newest first; return those closed now.
+
+    Safe to interrupt, beside readers and writers, and to run twice: beside another run it does nothing. A day that
+    is dropped meanwhile, or whose readers do not end in time, is left out.
+    """
+    over = (now or datetime.now(UTC)) - GRACE
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [_CLOSER_LOCK])
+        if not cursor.fetchone()[0]:
+            return []
+        try:
+            days = [day for day in reversed(_open_days(cursor)) if day.end <= over]
+            with _unhurried(cursor):
+                return [day.day for day in days if _close(cursor, day)]
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_CLOSER_LOCK])
+
+
+def open_days() -> list[Partition]:
+    """Return the days that are not closed, oldest first."""
+    with connection.cursor() as cursor:
+        return _open_days(cursor)
+
+
+def _open_days(cursor: CursorWrapper) -> list[Partition]:
+    cursor.execute(
+        "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = %s::regclass "
+        "AND obj_description(inhrelid, 'pg_class') = %s",
+        [TABLE, _NOTE],
+    )
+    closed = {name for (name,) in cursor.fetchall()}
+    return [day for day in partitions.attached() if day.name not in closed]
+
+
+@contextmanager
+def _unhurried(cursor: CursorWrapper) -> Iterator[None]:
+    """Let statements take their time; one that waits longer than `PATIENCE` for others is given up."""
+    cursor.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
+    before = cursor.fetchone()
+    settings = "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)"
+    cursor.execute(settings, ["0", PATIENCE])
+    try:
+        yield
+    finally:
+        cursor.execute(settings, before)
+
+
+def _close(cursor: CursorWrapper, day: Partition) -> bool:
+    """Close one day, outside any transaction: so wants it CONCURRENTLY, which lets others write meanwhile."""
+    try:
+        for name, definition in LOOK_UPS.items():
+            _build(cursor, day, f"{day.name}_{name}", definition)
+        cursor.execute(f"VACUUM (FREEZE, ANALYZE) {day.name}")
+        cursor.execute(f"COMMENT ON TABLE {day.name} IS '{_NOTE}'")
+    except (OperationalError, ProgrammingError) as error:
+        if isinstance(error.__cause__, errors.UndefinedTable | errors.LockNotAvailable | errors.DeadlockDetected):
+            return False
+        raise
+    return True
+
+
+def _build(cursor: CursorWrapper, day: Partition, index: str, definition: str) -> None:
+    cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [index])
+    found = cursor.fetchone()
+    if found and found[0]:
+        return
+    if found:
+        cursor.execute(f"DROP INDEX CONCURRENTLY {index}")
+    cursor.execute(f"CREATE INDEX CONCURRENTLY {index} ON {day.name} {definition}")
