@@ -9,7 +9,7 @@ from celery import Task, shared_task
 from django.core.management import call_command
 from django.utils import timezone
 
-from auditlog.store import partitions, retention
+from auditlog.store import closing, partitions, retention, rollups
 from gatebook import shipper
 
 
@@ -32,6 +32,18 @@ def tidy() -> None:
 def make_days_ahead() -> None:
     """Make the log's next days before the first entry asks for them."""
     partitions.ensure_days_ahead(datetime.now(UTC).date())
+
+
+@shared_task
+def roll_up() -> None:
+    """Count the hours anew in which entries came or went. Every minute."""
+    rollups.roll_up()
+
+
+@shared_task
+def close_days() -> None:
+    """Give the days that are over their look-up indexes. Every hour."""
+    closing.close_days()
 
 
 @shared_task

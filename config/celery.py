@@ -16,6 +16,12 @@ app.conf.beat_schedule = {
     "purge what is past its retention": {"task": "auditlog.tasks.purge", "schedule": crontab(hour=2, minute=30)},
     "tidy up": {"task": "auditlog.tasks.tidy", "schedule": crontab(hour=3, minute=30)},
     "make the days to come": {"task": "auditlog.tasks.make_days_ahead", "schedule": 6 * 3600},
+    "count the hours anew": {"task": "auditlog.tasks.roll_up", "schedule": 60, "options": {"expires": 60}},
+    "close the days that are over": {
+        "task": "auditlog.tasks.close_days",
+        "schedule": 3600,
+        "options": {"expires": 3600},
+    },
     "ship segments left by ended processes": {
         "task": "auditlog.tasks.adopt_segments",
         "schedule": 60,
@@ -24,8 +30,9 @@ app.conf.beat_schedule = {
 }
 
 
-def _make_days_at_start(**_: Any) -> None:
-    app.send_task("auditlog.tasks.make_days_ahead")
+def _catch_up(**_: Any) -> None:
+    for task in ("make_days_ahead", "roll_up", "close_days"):
+        app.send_task(f"auditlog.tasks.{task}")
 
 
-worker_ready.connect(_make_days_at_start)
+worker_ready.connect(_catch_up)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from celery import Celery
 from django.db import OperationalError, connection
 
 from auditlog.dashboard import health
 from auditlog.dashboard.failures import server_error
-from auditlog.store import partitions
+from auditlog.store import closing, partitions, rollups
+from tests.book import ago, make_entry
 
 
 def test_alive_needs_nothing(client):
@@ -37,6 +39,23 @@ def test_a_root_site_that_is_none_is_a_warning(client, site, settings):
     assert client.get("/readyz").json()["sites"] == "ok"
     settings.ROOT_SITE = "typo"
     assert client.get("/readyz").json()["sites"].startswith("warning: ROOT_SITE is 'typo'")
+
+
+def test_roll_ups_left_behind_are_a_warning(client, site):
+    make_entry(site)
+    assert client.get("/readyz").json()["roll-ups"] == "ok"
+    make_entry(site, created_at=ago(hours=30))
+    assert client.get("/readyz").json()["roll-ups"].startswith("warning: 1 hours wait to be counted anew")
+    rollups.roll_up()
+    assert client.get("/readyz").json()["roll-ups"] == "ok"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_days_left_open_are_a_warning(client, site):
+    make_entry(site, created_at=ago(days=3))
+    assert client.get("/readyz").json()["closed days"].startswith("warning: 1 days wait to be closed")
+    closing.close_days()
+    assert client.get("/readyz").json()["closed days"] == "ok"
 
 
 def test_few_locks_are_a_warning(client, db, monkeypatch):

@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import KombuError
 
-from auditlog.models import Site
-from auditlog.store import partitions
+from auditlog.models import Site, TouchedHour
+from auditlog.store import closing, partitions
 from config.celery import app
 from gatebook import spool
 
@@ -23,6 +23,12 @@ SECONDS = 2
 """How long the database and the broker have to answer."""
 LATE = timedelta(minutes=1)
 """An entry that waits longer in the spool is worth a warning; two seconds are usual."""
+HOURS_BEHIND = timedelta(hours=2)
+"""Hours older than this should be counted; the running one never is for long."""
+DAYS_BEHIND = timedelta(hours=6)
+"""How long the closing of a day may take."""
+
+_IS_IT_RUNNING = "is the Celery worker with its beat running?"
 
 
 @require_safe
@@ -39,7 +45,13 @@ def readyz(request: HttpRequest) -> JsonResponse:
     failures = {"database": database(), "broker": broker()}
     warnings = {"spool": spooled()}
     if failures["database"] == "ok":
-        warnings |= {"sites": sites(), "partitions": days_ahead(), "locks": locks()}
+        warnings |= {
+            "sites": sites(),
+            "partitions": days_ahead(),
+            "roll-ups": rolled_up(),
+            "closed days": closed(),
+            "locks": locks(),
+        }
     is_ready = all(state == "ok" for state in failures.values())
     return JsonResponse({"ready": is_ready, **failures, **warnings}, status=200 if is_ready else 503)
 
@@ -98,7 +110,21 @@ def days_ahead() -> str:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
     if partitions.partition_of(tomorrow) in partitions.attached():
         return "ok"
-    return f"warning: the partition of {tomorrow} is missing; is the Celery worker with its beat running?"
+    return f"warning: the partition of {tomorrow} is missing; {_IS_IT_RUNNING}"
+
+
+def rolled_up() -> str:
+    """Tell whether the roll-ups follow the writer; answers stay exact without, but slow."""
+    hours = TouchedHour.objects.filter(hour__lt=datetime.now(UTC) - HOURS_BEHIND)
+    behind = hours.values("hour").distinct().count()
+    return f"warning: {behind} hours wait to be counted anew; {_IS_IT_RUNNING}" if behind else "ok"
+
+
+def closed() -> str:
+    """Tell whether the days that are over have their look-up indexes; answers stay exact without, but slow."""
+    due = datetime.now(UTC) - closing.GRACE - DAYS_BEHIND
+    behind = [day for day in closing.open_days() if day.end <= due]
+    return f"warning: {len(behind)} days wait to be closed; {_IS_IT_RUNNING}" if behind else "ok"
 
 
 def locks() -> str:
