@@ -20,6 +20,8 @@ from auditlog.models.durations import typical_ms
 from auditlog.models.rollups import HourByError
 from auditlog.search import buckets
 from auditlog.search.question import Question
+from auditlog.search.slices import slices
+from auditlog.search.snapshot import part
 from auditlog.search.sources import is_rolled_up, sources
 from auditlog.search.timerange import TimeRange
 
@@ -44,7 +46,12 @@ def total(question: Question) -> Total:
     """Count the matching rows: all of them where a roll-up knows, else up to `COUNT_LIMIT`."""
     if is_rolled_up(question):
         return Total(sum(source.total() for source in sources(question)))
-    count = question.rows().order_by()[: COUNT_LIMIT + 1].count()
+    count = 0
+    for time in slices(question.time):
+        with part():
+            count += question.within(time).rows().order_by()[: COUNT_LIMIT + 1 - count].count()
+        if count > COUNT_LIMIT:
+            break
     return Total(min(count, COUNT_LIMIT), count > COUNT_LIMIT)
 
 

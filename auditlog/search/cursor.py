@@ -65,3 +65,8 @@ _decode = msgspec.json.Decoder(Cursor).decode
 def cursor_at(row: Any, sort: str, value: Any, now: datetime) -> Cursor:
     """Return the cursor at `row`, whose sorted column holds `value`."""
     return Cursor(sort, value, row.created_at.astimezone(UTC), row.site_id, row.request_id, now)
+
+
+def cursor_at_time(moment: datetime, sort: str, now: datetime) -> Cursor:
+    """Return the cursor between what began before `moment` and what began then or later."""
+    return Cursor(sort, None, moment.astimezone(UTC), -(2**31) + 1, "", now)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.db.models.functions import Left
 
 from auditlog.models import ApiRequestLog
 from auditlog.search import answers
-from auditlog.search.cursor import Cursor, cursor_at
+from auditlog.search.cursor import Cursor, cursor_at, cursor_at_time
 from auditlog.search.filters import Rows
 from auditlog.search.question import SORTED_OVER_EVERYTHING, Order, Question
+from auditlog.search.slices import slices
+from auditlog.search.snapshot import OutOfBudget, part
+from auditlog.search.timerange import TimeRange
 
 PAGE_SIZE = 50
 SORT_LIMIT = answers.COUNT_LIMIT
@@ -34,36 +38,61 @@ class Page:
     order: Order
     sort_refused: bool = False
     """The order asked for needs fewer matches; these rows are newest first instead."""
+    searched_to: datetime | None = None
+    """How far the search came before its budget was spent, and where the walk goes on; None: it came through."""
 
 
 def fetch(question: Question, size: int = PAGE_SIZE) -> Page:
-    """Return the page of `question` at its cursor."""
-    order, after, before = possible_order(question), question.after, question.before
+    """Return the page of `question` at its cursor. Raises OutOfBudget where not even a day was searched in time."""
+    order, cursor = possible_order(question), question.after or question.before
     refused = order != question.order
     if refused:
-        after = before = None
-    rows = question.rows()
-    if before:
-        found = list(_sorted(_beyond(rows, order, before, backwards=True), order, backwards=True)[: size + 1])
-        more, shown = len(found) > size, found[:size][::-1]
-        newer, older = more, bool(shown)
-    else:
-        if after:
-            rows = _beyond(rows, order, after)
-        found = list(_sorted(rows, order)[: size + 1])
-        more, shown = len(found) > size, found[:size]
-        newer, older = after is not None and bool(shown), more
-
-    def cursor(row: ApiRequestLog) -> Cursor:
-        return _cursor(row, order, question)
-
+        cursor = None
+    backwards = cursor is not None and cursor is question.before
+    found, searched_to = _found(question, order, cursor, size + 1, backwards=backwards)
+    shown = found[:size]
+    onward = _cursor(shown[-1], order, question) if len(found) > size else None
+    if searched_to:
+        onward = cursor_at_time(searched_to, str(order), question.now)
+    back = _cursor(shown[0], order, question) if cursor and shown else None
     return Page(
-        rows=shown,
-        older=cursor(shown[-1]) if older else None,
-        newer=cursor(shown[0]) if newer else None,
+        rows=shown[::-1] if backwards else shown,
+        older=back if backwards else onward,
+        newer=onward if backwards else back,
         order=order,
         sort_refused=refused,
+        searched_to=searched_to,
     )
+
+
+def _found(
+    question: Question, order: Order, cursor: Cursor | None, size: int, *, backwards: bool
+) -> tuple[list[ApiRequestLog], datetime | None]:
+    """Return the first `size` rows from the cursor on, and where the search stopped if its budget was spent before.
+
+    By date it goes slice by slice, so that what is found early is not lost to what takes long.
+    """
+    if order.column != "created_at":
+        rows = question.rows()
+        if cursor:
+            rows = _beyond(rows, order, cursor, backwards=backwards)
+        return list(_sorted(rows, order, backwards=backwards)[:size]), None
+    down = order.descending is not backwards
+    beyond = _key_beyond(cursor, down=down) if cursor else Q()
+    found: list[ApiRequestLog] = []
+    time = question.time if cursor is None else _from_cursor(question.time, cursor, down=down)
+    for number, here in enumerate(slices(time, newest_first=down)):
+        rows = _sorted(question.within(here).rows().filter(beyond), order, backwards=backwards)
+        try:
+            with part():
+                found += rows[: size - len(found)]
+        except OutOfBudget:
+            if number == 0:
+                raise
+            return found, here.end if down else here.start
+        if len(found) == size:
+            break
+    return found, None
 
 
 def ordered(question: Question) -> Rows:
@@ -99,13 +128,15 @@ def _nulls(backwards: bool) -> dict[str, bool]:
     return {"nulls_first": True} if backwards else {"nulls_last": True}
 
 
+def _from_cursor(time: TimeRange, cursor: Cursor, *, down: bool) -> TimeRange:
+    """Return the part of `time` that lies beyond the cursor, so that PostgreSQL starts the index scan there."""
+    if down:
+        return TimeRange(time.start, min(time.end, cursor.created_at + timedelta(microseconds=1)))
+    return TimeRange(max(time.start, cursor.created_at), time.end)
+
+
 def _beyond(rows: Rows, order: Order, cursor: Cursor, *, backwards: bool = False) -> Rows:
-    """Keep the rows after `cursor` in this order, or before it when going backwards."""
-    if order.column == "created_at":
-        down = order.descending is not backwards
-        # The outer bound repeats the row comparison so that PostgreSQL starts the index scan at the cursor.
-        outer = Q(created_at__lte=cursor.created_at) if down else Q(created_at__gte=cursor.created_at)
-        return rows.filter(outer).filter(_key_beyond(cursor, down=down))
+    """Keep the rows after `cursor` in an order other than by date, or before it when going backwards."""
     key = _key_beyond(cursor, down=not backwards)
     rows = rows.alias(sorted_by=_sorted_by(order))
     is_null = Q(sorted_by__isnull=True)

@@ -129,6 +129,11 @@ class Question:
             rows = self.filters.filters[name].filter(rows, value)
         return rows
 
+    def within(self, time: TimeRange) -> Question:
+        """Return the same question about a part of its time."""
+        spans = (Span(span.sites, clipped) for span in self.spans if (clipped := span.time.clipped(time)))
+        return replace(self, time=time, spans=tuple(spans))
+
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
         time = TimeRange(self.time.start - (self.time.end - self.time.start), self.time.start)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from time import monotonic
 
 from django.db import OperationalError, connection, transaction
 from psycopg import errors
@@ -11,6 +13,9 @@ from psycopg import errors
 
 class OutOfBudget(Exception):
     """A part of the page took longer than it may; the rest of the page stands."""
+
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 @contextmanager
@@ -26,14 +31,35 @@ def one_snapshot() -> Iterator[None]:
 
 @contextmanager
 def budget(milliseconds: int) -> Iterator[None]:
-    """Let each query inside, and after it in this snapshot, take up to `milliseconds`.
+    """Let what is asked inside take up to `milliseconds`, or what is left of a budget around it.
 
-    Raises OutOfBudget when one was stopped; the snapshot goes on.
+    Raises OutOfBudget when a query was stopped; the snapshot goes on.
     """
+    around, own = _deadline.get(), monotonic() + milliseconds / 1000
+    token = _deadline.set(own if around is None else min(own, around))
+    try:
+        with part():
+            yield
+    finally:
+        _deadline.reset(token)
+
+
+@contextmanager
+def part() -> Iterator[None]:
+    """Ask one part of an answer in what is left of the budget; reading alone, and with lists for results.
+
+    Its end is a rollback, which gives back the locks on the days it looked at: a long walk would fill the lock table.
+    """
+    deadline = _deadline.get()
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = %s", [milliseconds])
+            if deadline is not None:
+                left = int((deadline - monotonic()) * 1000)
+                if left <= 0:
+                    raise OutOfBudget
+                cursor.execute("SET LOCAL statement_timeout = %s", [left])
             yield
+            transaction.set_rollback(True)
     except OperationalError as error:
         if isinstance(error.__cause__, errors.QueryCanceled):
             raise OutOfBudget from error

@@ -38,6 +38,11 @@ class TimeRange:
     start: datetime
     end: datetime
 
+    def clipped(self, other: TimeRange) -> TimeRange | None:
+        """Return what this and `other` have in common; None for nothing."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return TimeRange(start, end) if start < end else None
+
 
 def resolve(params: Mapping[str, str], now: datetime, retention: timedelta) -> TimeRange:
     """Return the range that `last`, `from` and `to` name at the moment `now`.
