@@ -40,6 +40,43 @@ print(session.session_key)
 """
 
 
+WRITE_AND_COUNT = """
+import random, threading
+from datetime import UTC, datetime, timedelta
+from auditlog.models import Site
+from auditlog.store import closing, rollups
+from auditlog.store.writer import write
+from gatebook.entry import Entry
+site = Site.objects.get()
+now = datetime.now(UTC)
+def for_ever(act):
+    while True:
+        act()
+def send():
+    moments = [now - timedelta(minutes=random.randint(1, 3000)) for _ in range(20)]
+    write(site, [Entry(created_at=moment, request_id=str(random.random()), interface="web") for moment in moments])
+for act in (send, send, rollups.roll_up, closing.close_days):
+    threading.Thread(target=for_ever, args=(act,)).start()
+"""
+COMPARE = """
+from django.http import QueryDict
+from auditlog.models import ApiRequestLog, Site, TouchedHour
+from auditlog.search import answers
+from auditlog.search.question import Question
+from auditlog.search.snapshot import one_snapshot
+from auditlog.store import closing, rollups
+question = Question.from_query(QueryDict("last=7d"), [Site.objects.get()])
+def counts():
+    with one_snapshot():
+        return question.rows().count(), answers.total(question).count, answers.volume(question).total.count
+before = counts()
+rollups.roll_up()
+closing.close_days()
+assert not TouchedHour.objects.exists()
+print(*before, *counts(), len([day for day in closing.open_days() if day.end < question.now]))
+"""
+
+
 class Book:
     """A Gatebook of its own: PostgreSQL, granian, and programs run beside them."""
 
@@ -211,3 +248,17 @@ def test_a_web_server_told_to_stop_ships_what_it_has_recorded(book):
     book.web.wait(20)
     answers = clients.stop() + answered
     assert {request_id for _, request_id in answers} <= book.recorded().keys()
+
+
+def test_answers_are_exact_after_the_database_died_among_writers_counting_and_closing(book):
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c", WRITE_AND_COUNT]
+    for _ in range(2):
+        writers = subprocess.Popen(command, cwd=ROOT, env=book.environment, stdout=book.log, stderr=book.log)
+        time.sleep(3)
+        book.stop_database()
+        writers.wait(20)
+        book.start_database()
+        rows, *others, days_open = book.manage("shell", "-v0", "-c", COMPARE).split()
+        assert int(rows) > 100
+        assert set(others) == {rows}
+        assert int(days_open) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,6 +11,7 @@ from django.test import Client
 
 from auditlog.models import Preference
 from auditlog.models.log import COLUMNS
+from auditlog.search import pages
 from auditlog.search.snapshot import OutOfBudget
 from auditlog.store.writer import write
 from tests.book import ago, entry, make_entry
@@ -224,6 +226,20 @@ def test_a_query_over_its_budget_is_stopped_by_the_server(visitor, site, monkeyp
     page = visitor.get("/acme/logs/?path=*" + "*a" * 30 + "*b")
     assert page.status_code == 200
     assert "This took too long" in page.text
+
+
+def test_a_search_that_stops_early_says_how_far_it_came(visitor, site, monkeypatch):
+    make_entry(site, created_at=ago(days=5), request_path="/long-ago")
+    moment = datetime(2026, 10, 3, tzinfo=UTC)
+    as_before = pages._found
+    monkeypatch.setattr(pages, "_found", lambda *_, **__: ([], moment))
+    page = visitor.get("/acme/logs/?path=*x*&last=180d").text
+    assert "Nothing found yet" in page
+    assert "3 Oct 2026 00:00" in page
+    onward = links(page, "Go on from there")
+    monkeypatch.setattr(pages, "_found", as_before)
+    assert "Nothing on this side" in visitor.get(f"/acme/logs/{onward[0]}").text
+    assert "/long-ago" in visitor.get("/acme/logs/?path=/l*&last=180d").text
 
 
 def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_assert_max_num_queries):
