@@ -38,8 +38,10 @@ LOOK_UPS = {
         "USING gin (error_type gin_trgm_ops, error_message gin_trgm_ops) "
         "WHERE error_type IS NOT NULL OR error_message IS NOT NULL"
     ),
-    # "What took longest?"
+    # "What took longest?", and the page by Duration.
     "slowest": "(site_id, duration_ms DESC NULLS LAST)",
+    # The page by Response Code.
+    "highest_code": "(site_id, response_code DESC NULLS LAST)",
 }
 """The indexes of closed days, each named for the question it serves."""
 
