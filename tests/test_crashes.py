@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from config.postgres import Cluster, database_url
+from tests.quick_start import soon
 from tests.servers import bare_environment, free_port
 
 pytestmark = pytest.mark.slow
@@ -74,6 +75,20 @@ rollups.roll_up()
 closing.close_days()
 assert not TouchedHour.objects.exists()
 print(*before, *counts(), len([day for day in closing.open_days() if day.end < question.now]))
+"""
+
+
+MANY_ROWS = """
+from datetime import UTC, datetime, timedelta
+from django.db import connection
+from auditlog.store import partitions
+today = datetime.now(UTC).date()
+partitions.ensure_days([today - timedelta(days=1), today])
+connection.cursor().execute(
+    "INSERT INTO gatebook_apirequestlog (created_at, site_id, request_id, user_is_from_parent_site, request_path) "
+    "SELECT now() - i * interval '100 milliseconds', (SELECT min(id) FROM gatebook_site), i, false, repeat('/p', 50) "
+    "FROM generate_series(1, 300000) i"
+)
 """
 
 
@@ -262,3 +277,19 @@ def test_answers_are_exact_after_the_database_died_among_writers_counting_and_cl
         assert int(rows) > 100
         assert set(others) == {rows}
         assert int(days_open) == 0
+
+
+def test_a_download_begins_at_once_and_its_query_ends_with_its_reader(book):
+    book.manage("shell", "-v0", "-c", MANY_ROWS)
+    with psycopg.connect(book.environment["DATABASE_URL"], autocommit=True) as connection:
+        copying = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY (%' AND state <> 'idle' "
+            "OR state LIKE 'idle in transaction%'"
+        )
+        headers = {"Cookie": f"sessionid={book.session}"}
+        address = urllib.request.Request(f"http://127.0.0.1:{book.port}/main/logs.csv?last=24h", headers=headers)
+        answer = urllib.request.urlopen(address, timeout=10)
+        assert answer.read(40).startswith(b"Date,User,")
+        assert connection.execute(copying).fetchone() == (1,), "the rest is still to come"
+        answer.close()
+        soon(lambda: connection.execute(copying).fetchone() == (0,), seconds=5)

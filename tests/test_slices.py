@@ -111,7 +111,7 @@ def test_a_count_over_180_days_never_holds_the_locks_of_more_than_a_slice(site):
 
 @pytest.mark.django_db(transaction=True)
 def test_thirty_readers_over_180_days_at_once_give_their_locks_back(site):
-    """Held together, they would be ten times what a lock table of the default size takes: 64 for each of 100 clients."""
+    """Held together, they would be ten times what a lock table of the default size takes."""
     days = partitions.ensure_days(ago(days=days).date() for days in range(181))
     write(site, [entry(created_at=ago(days=days, hours=1), username="alice") for days in range(179)])
     together = threading.Barrier(30)

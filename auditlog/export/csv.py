@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Case, F, Func, GenericIPAddressField, IntegerField, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
@@ -26,9 +26,10 @@ from auditlog.search import pages
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import Rows
 from auditlog.search.question import Question
+from auditlog.search.snapshot import one_snapshot, part
 
 BUDGET_MS = 15 * 60 * 1000
-"""How long the query of one download may take."""
+"""How long a query of a download may take."""
 BLOCK_BYTES = 64 * 1024
 
 _FORMULA = [ord(first) for first in "=+-@\t\r\n"]
@@ -63,7 +64,9 @@ def lines(question: Question, names: list[str]) -> Iterator[bytes]:
     csv.writer(heading, lineterminator="\n").writerow([COLUMNS[name] for name in names])
     yield heading.getvalue().encode()
     try:
-        yield from copied(pages.ordered(question).values_list(*(cell(name) for name in names)))
+        with one_snapshot():
+            for rows in pages.in_turn(question):
+                yield from copied(rows.values_list(*(cell(name) for name in names)))
     except GeneratorExit:
         raise
     except Exception:
@@ -77,10 +80,10 @@ def copied(rows: Rows) -> Iterator[bytes]:
         sql, params = rows.query.sql_with_params()
     except EmptyResultSet:  # a condition that nothing can meet, such as a code beyond all codes
         return
-    with transaction.atomic():
+    block = bytearray()
+    with part():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = %s", [BUDGET_MS])
-        block = bytearray()
         with (
             ClientCursor(connection.connection) as client,
             client.copy(f"COPY ({sql}) TO STDOUT WITH (FORMAT csv)", params) as copy,

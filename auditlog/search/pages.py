@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -98,6 +99,16 @@ def _found(
 def ordered(question: Question) -> Rows:
     """Return all rows of `question` in its order; newest first where that order is refused."""
     return _sorted(question.rows(), possible_order(question))
+
+
+def in_turn(question: Question) -> Iterator[Rows]:
+    """Yield the same, by date slice by slice: each to be read in a `part()` of its own, which frees the days before."""
+    order = possible_order(question)
+    if order.column != "created_at":
+        yield _sorted(question.rows(), order)
+        return
+    for time in slices(question.time, newest_first=order.descending):
+        yield _sorted(question.within(time).rows(), order)
 
 
 def possible_order(question: Question) -> Order:
