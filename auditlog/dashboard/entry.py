@@ -62,7 +62,7 @@ FILTER_KEYS = {
     "request_host": "host",
     "response_code": "code",
     "user_agent": "agent",
-    "error_type": "error",
+    "error_type": "type",
 }
 """Fields whose value leads to the log page that shows the same value."""
 

@@ -21,12 +21,13 @@ from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import answers, pages, timerange
 from auditlog.search.errors import QuestionError
-from auditlog.search.filters import KEYS, LogFilter
+from auditlog.search.filters import LogFilter
+from auditlog.search.keys import KEYS
 from auditlog.search.question import Order, Question, site_retention
 from auditlog.search.snapshot import OutOfBudget, budget, one_snapshot
 from gatebook.interfaces import LABELS
 
-TEXT_KEYS = ("user", "impersonator", "key", "api", "method", "path", "request", "host", "agent")
+TEXT_KEYS = ("user", "impersonator", "key", "api", "method", "path", "request", "host", "agent", "type")
 """Keys that compare whole texts."""
 FIRST_KEYS = ("status", "interface", "user", "path")
 """Keys whose fields are always in sight."""

@@ -18,7 +18,8 @@ from auditlog.models.log import COLUMNS
 from auditlog.search import timerange
 from auditlog.search.cursor import Cursor
 from auditlog.search.errors import QuestionError
-from auditlog.search.filters import KEYS, AnyRows, LogFilter, Rows, any_of
+from auditlog.search.filters import AnyRows, LogFilter, Rows
+from auditlog.search.keys import KEYS, any_of
 from auditlog.search.timerange import TimeRange
 
 TIME_KEYS = ("last", "from", "to")

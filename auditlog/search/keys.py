@@ -1,0 +1,129 @@
+"""The search keys: what each is called, which columns it asks, which values it takes.
+
+One declaration for the form, the URL and the search box; `-key` is the same key negated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
+
+from auditlog.search import terms
+from gatebook.entry import stored_request_id
+from gatebook.interfaces import value_of
+
+Condition = Callable[[str], Q]
+"""Turns one alternative of a value into a condition. Raises ValueError with a sentence."""
+
+
+def one_of(*columns: str) -> Condition:
+    """Equal to, or like, one of `columns`; case-sensitive."""
+
+    def condition(part: str) -> Q:
+        text = terms.text(part)
+        return any_of(
+            Q(**{f"{column}__like": text.pattern}) if text.has_wildcard else Q(**{column: text.value})
+            for column in columns
+        )
+
+    return condition
+
+
+def found_in(*columns: str) -> Condition:
+    """Found anywhere in one of `columns`, in any case."""
+
+    def condition(part: str) -> Q:
+        return any_of(Q(**{f"{column}__ilike": f"%{terms.text(part).pattern}%"}) for column in columns)
+
+    return condition
+
+
+def within(column: str) -> Condition:
+    """A number in a range."""
+
+    def condition(part: str) -> Q:
+        span = terms.span(part)
+        if span.least == span.most:
+            return Q(**{column: span.least})
+        least = Q() if span.least is None else Q(**{f"{column}__gte": span.least})
+        most = Q() if span.most is None else Q(**{f"{column}__lte": span.most})
+        return least & most
+
+    return condition
+
+
+def address(part: str) -> Q:
+    """The Request IP, or a network that holds it."""
+    network = terms.network(part)
+    return Q(request_ip__within=network)
+
+
+def interface(part: str) -> Q:
+    """The interface, by its stored value or its label."""
+    text = terms.text(part)
+    if text.has_wildcard:
+        return Q(interface__like=text.pattern)
+    return Q(interface__in=sorted({text.value, value_of(text.value)}))
+
+
+def request_id(part: str) -> Q:
+    """The Request-ID, however long the one that was sent."""
+    text = terms.text(part)
+    return Q(request_id__like=text.pattern) if text.has_wildcard else Q(request_id=stored_request_id(text.value))
+
+
+def choice(**choices: Q) -> Condition:
+    """One of a few words."""
+
+    def condition(part: str) -> Q:
+        word = terms.text(part).value.casefold()
+        if word not in choices:
+            raise ValueError(f"{part} is not known, expected {' or '.join(choices)}.")
+        return choices[word]
+
+    return condition
+
+
+def any_of(conditions: Iterable[Q]) -> Q:
+    """Return the conditions joined by OR."""
+    return reduce(or_, conditions)
+
+
+def alternatives(condition: Condition, value: str) -> Q:
+    """Return what a whole value asks: each of its alternatives, joined by OR. Raises ValueError with a sentence."""
+    parts = terms.split(value.replace("\x00", "�"))
+    if not parts:
+        raise ValueError(f"{value} names no value.")
+    return any_of(condition(part) for part in parts)
+
+
+KEYS: dict[str, tuple[str, Condition, str]] = {
+    "user": ("User", one_of("username", "user_id"), "alice or svc-*"),
+    "impersonator": ("Impersonator User", one_of("impersonator_username", "impersonator_user_id"), "h.weber"),
+    "is": (
+        "Is",
+        choice(
+            impersonated=Q(impersonator_username__isnull=False) | Q(impersonator_user_id__isnull=False),
+            parent=Q(user_is_from_parent_site=True),
+        ),
+        "impersonated or parent",
+    ),
+    "interface": ("Interface", interface, "sftp,ftp"),
+    "key": ("API Key", one_of("api_key_id", "api_key_prefix"), "ID or prefix"),
+    "api": ("API Name", one_of("api_name"), "files.*"),
+    "method": ("Request Method", one_of("request_method"), "POST,PUT"),
+    "path": ("Path", one_of("request_path"), "/api/v1/files/*"),
+    "ip": ("Request IP", address, "192.0.2.7 or 10.0.0.0/8"),
+    "request": ("Request-ID", request_id, ""),
+    "host": ("Request Host", one_of("request_host"), "*.example.com"),
+    "code": ("Response Code", within("response_code"), "404, 400..499 or >=500"),
+    "agent": ("User Agent", one_of("user_agent"), "*curl*"),
+    "type": ("Error Type", one_of("error_type"), "not-found/*"),
+    "error": ("Error", found_in("error_type", "error_message"), "type or message"),
+    "status": ("Status", choice(success=Q(success=True), failure=Q(success=False)), "success or failure"),
+    "duration": ("Duration", within("duration_ms"), ">2000 (milliseconds)"),
+}
+"""Key → (its label, what it asks, an example)."""
