@@ -122,7 +122,7 @@ def all_errors(request: HttpRequest, site: Site) -> dict[str, str]:
 
 def form_choices(form: Form, start: datetime | None, end: datetime | None) -> dict[str, object]:
     """Return what the form offers: the fields below "More filters" and "Leave out", and the choices."""
-    more = [form[name] for name in form.fields if name not in FIRST_KEYS and not name.startswith("-")]
+    more = [form[name] for name in form.fields if name not in (*FIRST_KEYS, "q") and not name.startswith("-")]
     without = [form[name] for name in form.fields if name.startswith("-")]
     return {
         "spans": timerange.LAST_IN_WORDS.items(),

@@ -10,7 +10,8 @@ from django.db.models import Q, QuerySet
 from django.utils.datastructures import MultiValueDict
 
 from auditlog.models import ApiRequestLog
-from auditlog.search.keys import KEYS, Condition, alternatives
+from auditlog.search import language, terms
+from auditlog.search.keys import KEYS, Condition, all_of, alternatives
 
 Rows = QuerySet[ApiRequestLog]
 AnyRows = TypeVar("AnyRows", bound=QuerySet[Any])
@@ -23,7 +24,7 @@ class TermsInput(forms.TextInput):
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
         """Join repeated parameters as alternatives."""
         values = data.getlist(name) if isinstance(data, MultiValueDict) else [data.get(name, "")]
-        return ",".join(value for value in values if value)
+        return terms.joined([value for value in values if value])
 
 
 class TermsField(forms.CharField):
@@ -45,16 +46,37 @@ class TermsField(forms.CharField):
             raise forms.ValidationError(str(error)) from None
 
 
+class TextField(forms.CharField):
+    """A text of the search box, cleaned to the condition that all its terms hold."""
+
+    def clean(self, value: Any) -> Q | None:
+        """Return the terms joined by AND, or None for an absent text."""
+        if not value or not value.strip():
+            return None
+        if wrong := language.faults(value):
+            raise forms.ValidationError([fault.sentence for fault in wrong])
+        try:
+            return all_of(term.condition() for term in language.parse(value).terms)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
 class KeyFilter(django_filters.Filter):
     """One search key."""
 
-    field_class = TermsField
+    field_class: type[forms.Field] = TermsField
 
     def filter(self, qs: AnyRows, value: Q | None) -> AnyRows:
         """Keep the rows that meet the condition, or with `exclude` those that do not."""
         if value is None:
             return qs
         return qs.exclude(value) if self.exclude else qs.filter(value)
+
+
+class TextFilter(KeyFilter):
+    """What is left in the text of the search box."""
+
+    field_class = TextField
 
 
 def _key_filters() -> dict[str, KeyFilter]:
@@ -72,9 +94,9 @@ def _key_filters() -> dict[str, KeyFilter]:
 
 
 class LogFilter(django_filters.FilterSet):
-    """The form over all keys. Ask `is_valid()` before `qs`: an invalid key would be left out in silence."""
+    """The form over all keys, and `q`. Ask `is_valid()` before `qs`: an invalid key would be left out in silence."""
 
     @classmethod
     def get_filters(cls) -> dict[str, KeyFilter]:
         """Return the keys and their negations; `-key` is no Python name, so they cannot be declared as attributes."""
-        return _key_filters()
+        return {**_key_filters(), "q": TextFilter(label="Search", required=False)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 
 from django.db.models import Q
 
@@ -90,6 +90,11 @@ def choice(**choices: Q) -> Condition:
 def any_of(conditions: Iterable[Q]) -> Q:
     """Return the conditions joined by OR."""
     return reduce(or_, conditions)
+
+
+def all_of(conditions: Iterable[Q]) -> Q:
+    """Return the conditions joined by AND."""
+    return reduce(and_, conditions)
 
 
 def alternatives(condition: Condition, value: str) -> Q:

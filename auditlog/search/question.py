@@ -19,12 +19,10 @@ from auditlog.search import timerange
 from auditlog.search.cursor import Cursor
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import AnyRows, LogFilter, Rows
-from auditlog.search.keys import KEYS, any_of
+from auditlog.search.keys import any_of
+from auditlog.search.language import CONDITION_KEYS, TIME_KEYS, VIEW_KEYS, Term, parse, spread
 from auditlog.search.timerange import TimeRange
 
-TIME_KEYS = ("last", "from", "to")
-VIEW_KEYS = ("sort", "after", "before", "columns")
-"""Keys of the URL that change what is shown of the answer, not the question."""
 SORTED_OVER_EVERYTHING = ("created_at", "response_code", "duration_ms")
 """Columns that sort however many rows match; the others up to `pages.SORT_LIMIT`."""
 
@@ -80,18 +78,16 @@ class Question:
 
     @classmethod
     def from_query(cls, query: QueryDict, sites: Sequence[Site], now: datetime | None = None) -> Question:
-        """Read the parameters of an address.
+        """Read the parameters of an address, with its text spread over them.
 
         `from` and `to` without a zone are taken as UTC; the page redirects to the reader's zone first
         (`timerange.in_utc`). Raises QuestionError that names every key at fault.
         """
+        query = spread(query)
         errors = {
             key: f"is not a search key, expected one of {', '.join(_ALLOWED)}." for key in query if key not in _ALLOWED
         }
         params = {key: value for key in query if (value := query.get(key))}
-        for key in (*TIME_KEYS, *VIEW_KEYS):
-            if len(query.getlist(key)) > 1:
-                errors[key] = "is given more than once."
         after = before = None
         order = Order()
         try:
@@ -113,6 +109,9 @@ class Question:
         filters = LogFilter(query, queryset=ApiRequestLog.objects.all())
         if not filters.is_valid():
             errors.update({key: " ".join(messages) for key, messages in filters.form.errors.items()})
+        for key in (*TIME_KEYS, *VIEW_KEYS, "q"):
+            if len(query.getlist(key)) > 1:
+                errors[key] = "is given more than once."
         if errors or time is None:
             raise QuestionError(errors)
         return cls(tuple(sites), time, now, _spans_in_sight(sites, time), order, filters, after, before)
@@ -153,8 +152,14 @@ class Question:
         return {name: value for name, value in cleaned.items() if value is not None and name not in left_out}
 
     def conditions(self) -> dict[str, list[str]]:
-        """Return the key parameters that are set, as the address has them."""
-        return {key: values for key in _CONDITION_KEYS if (values := [v for v in self.filters.data.getlist(key) if v])}
+        """Return the key parameters that are set, as the address has them; what is left in the text is in `words`."""
+        return {key: values for key in CONDITION_KEYS if (values := [v for v in self.filters.data.getlist(key) if v])}
+
+    def words(self) -> dict[Term, str]:
+        """Return the terms left in the text, each with the text without it."""
+        reading = parse(self.filters.data.get("q", ""))
+        sources = [reading.source(term) for term in reading.terms]
+        return {term: " ".join(sources[:at] + sources[at + 1 :]) for at, term in enumerate(reading.terms)}
 
     def query(self, changes: Mapping[str, str | None] | None = None, *, resolved: bool = False) -> str:
         """Return the query string of this question's address, with `changes`; None drops a key.
@@ -216,5 +221,4 @@ def _columns_of(condition: Q) -> Iterator[str]:
             yield str(child[0]).partition("__")[0]  # type: ignore[index]  # (look-up, value)
 
 
-_CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))
-_ALLOWED = (*_CONDITION_KEYS, *TIME_KEYS, *VIEW_KEYS)
+_ALLOWED = (*CONDITION_KEYS, "q", *TIME_KEYS, *VIEW_KEYS)

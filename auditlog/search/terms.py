@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gatebook.addresses import normal_address
 
-_ESCAPABLE = '*,"\\'
+QUOTE = '"'
+_UNIT = re.compile(r'\\[*,"\\]|.', re.DOTALL)
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 _BOUND = re.compile(r"^(>=|<=|>|<)?(\d{1,12})$")
 _BETWEEN = re.compile(r"^(\d{0,12})\.\.(\d{0,12})$")
@@ -34,44 +36,69 @@ class Span:
     most: int | None
 
 
+def units(value: str) -> Iterator[tuple[str, bool]]:
+    r"""Yield the characters of `value`, `\` together with what it escapes, and whether each stands in quotes."""
+    quoted = False
+    for match in _UNIT.finditer(value):
+        if match[0] == QUOTE:
+            quoted = not quoted
+        yield match[0], quoted
+
+
 def split(value: str) -> list[str]:
     """Return the alternatives of `value`, still in this grammar, empty ones left out."""
-    parts, part, quoted, escaped = [], "", False, False
-    for char in value:
-        if escaped:
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        elif char == '"':
-            quoted = not quoted
-        elif char == "," and not quoted:
-            parts.append(part)
-            part = ""
-            continue
-        part += char
+    parts, quoted = [""], False
+    for unit, quoted in units(value):
+        if unit == "," and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += unit
     if quoted:
         raise ValueError(f"the quote in {value} is never closed.")
-    return [part.strip() for part in [*parts, part] if part.strip()]
+    return [part.strip() for part in parts if part.strip()]
 
 
 def text(part: str) -> Text:
     """Read one alternative as a text or a pattern."""
     value, pattern, has_wildcard = "", "", False
-    chars = iter(part)
-    for char in chars:
-        if char == '"':
+    for unit, _ in units(part):
+        if unit == QUOTE:
             continue
-        if char == "*":
-            value += char
+        value += unit[-1]
+        if unit == "*":
             pattern += "%"
             has_wildcard = True
-            continue
-        if char == "\\":
-            follower = next(chars, "")
-            char = follower if follower and follower in _ESCAPABLE else char + follower
-        value += char
-        pattern += _LIKE_SPECIAL.sub(r"\\\1", char)
+        else:
+            pattern += _LIKE_SPECIAL.sub(r"\\\1", unit[-1])
     return Text(value, pattern, has_wildcard)
+
+
+def joined(values: Sequence[str]) -> str:
+    """Return the value that holds the alternatives of all `values`."""
+    return ",".join([*(_ended(value) for value in values[:-1]), *values[-1:]])
+
+
+def rewritten(value: str, *, as_word: bool = False) -> str:
+    """Return `value` with no more quotes than its meaning needs; `as_word` also keeps blanks in quotes."""
+    return joined([_rewritten(part, as_word) for part in split(value)])
+
+
+def _rewritten(part: str, as_word: bool) -> str:
+    kept = [unit for unit, _ in units(part) if unit != QUOTE]
+    bare = "".join(kept)
+    if not bare or bare != bare.strip() or "," in kept or (as_word and any(char.isspace() for char in bare)):
+        return phrase(bare)
+    return bare
+
+
+def phrase(value: str) -> str:
+    """Return `value` in one pair of quotes, which keeps its colons, commas and blanks."""
+    return f'"{_ended("".join(unit for unit, _ in units(value) if unit != QUOTE))}"'
+
+
+def _ended(value: str) -> str:
+    r"""Return `value` such that what follows it is not escaped by a `\` at its end."""
+    return f"{value}\\" if (len(value) - len(value.rstrip("\\"))) % 2 else value
 
 
 def exactly(value: str) -> str:

@@ -1,0 +1,235 @@
+r"""The language of the search box, `status:failure -user:svc-* "not found"`, and the address that says the same.
+
+Blanks part terms, and every term must hold. A term is `key:value` in the grammar of `terms`, or a bare word that is
+found anywhere; `-` before either leaves out. In the address a key is a parameter of its own, and `q` holds what only
+the text can say: `spread` turns text into parameters, `written` parameters into text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from django.db.models import Q
+from django.http import QueryDict
+
+from auditlog.search import terms
+from auditlog.search.keys import KEYS, alternatives, found_in
+
+TIME_KEYS = ("last", "from", "to")
+VIEW_KEYS = {
+    "sort": "click the heading of a column",
+    "after": "use from: and to: for a time",
+    "before": "use from: and to: for a time",
+    "columns": "choose them under Columns",
+}
+"""Keys of the address that change what is shown of the answer, not the question; and what to do instead."""
+CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))
+
+LONGEST = 8_000
+"""Characters of a text; proxies refuse longer addresses."""
+MOST_TERMS = 100
+EXCERPT_LENGTH = 60
+
+word = found_in("request_path", "api_name", "username", "error_type", "error_message")
+"""What a bare word asks."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One condition, at `start` to `end` of the text; a bare word has no `key`."""
+
+    key: str
+    value: str
+    is_negated: bool
+    start: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        """The parameter that says the same."""
+        return f"-{self.key}" if self.is_negated else self.key
+
+    def condition(self) -> Q:
+        """Return what the term asks. Raises ValueError with a sentence."""
+        if self.key in TIME_KEYS:
+            raise ValueError(f"{self.key} is no condition.")
+        asked = alternatives(KEYS[self.key][1], self.value) if self.key else word(self.value.replace("\x00", "\ufffd"))
+        return ~asked if self.is_negated else asked
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong at `start` to `end` of the text, in a sentence."""
+
+    sentence: str
+    start: int
+    end: int
+
+
+class NotUnderstood(ValueError):
+    """A term that is none, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as it was understood: its terms, and what is wrong with the rest of it."""
+
+    text: str
+    terms: list[Term]
+    faults: list[Fault]
+
+    def source(self, term: Term) -> str:
+        """Return the term as it is written."""
+        return self.text[term.start : term.end]
+
+
+def parse(text: str) -> Reading:
+    """Read any text. Whether the value of a key makes sense is for `faults` to say."""
+    if len(text) > LONGEST:
+        sentence = f"The text is {len(text):,} characters long; at most {LONGEST:,} are read."
+        return Reading(text, [], [Fault(sentence, 0, len(text))])
+    found: list[Term] = []
+    wrong: list[Fault] = []
+    for start, end, colon, is_closed in _tokens(text):
+        try:
+            if not is_closed:
+                raise NotUnderstood(rf"the quote in {_excerpt(text[start:end])} is never closed; \" is the character.")
+            if len(found) == MOST_TERMS:
+                raise NotUnderstood(f"The text has more than {MOST_TERMS} terms.")
+            term = _term(text, start, end, colon)
+            if term.key in TIME_KEYS and term.key in {other.key for other in found}:
+                raise NotUnderstood(f"{term.key} is given more than once.")
+        except NotUnderstood as error:
+            wrong.append(Fault(str(error), start, end))
+            if len(found) == MOST_TERMS:
+                break
+        else:
+            found.append(term)
+    return Reading(text, found, wrong)
+
+
+def faults(text: str) -> list[Fault]:
+    """Return everything that is wrong with a text, values included, in its order."""
+    reading = parse(text)
+    wrong = list(reading.faults)
+    for term in reading.terms:
+        try:
+            if term.key not in TIME_KEYS:
+                term.condition()
+        except ValueError as error:
+            wrong.append(Fault(f"{term.name}: {error}", term.start, term.end))
+    return sorted(wrong, key=lambda fault: fault.start)
+
+
+def spread(query: QueryDict) -> QueryDict:
+    """Return the address that says the same with as little as possible left in `q`.
+
+    A key that the text names once becomes its parameter, unless that is set; negated ones join what is set, since
+    "neither a nor b" is "not a, and not b". Times replace the times beside them. What cannot be read stays as it is.
+    """
+    params = query.copy()
+    texts = [text for text in query.getlist("q") if text.strip()]
+    _set(params, "q", texts)
+    if len(texts) != 1 or (reading := parse(texts[0])).faults:
+        return params
+    times = {term.key: terms.text(term.value).value for term in reading.terms if term.key in TIME_KEYS}
+    if times:
+        for key in TIME_KEYS:
+            _set(params, key, [])
+    often = Counter(term.name for term in reading.terms)
+    kept = []
+    for term in reading.terms:
+        beside = [value for value in params.getlist(term.name) if value]
+        if term.key in times:
+            params[term.key] = times[term.key]
+        elif term.key and (term.is_negated or (often[term.name] == 1 and not beside)):
+            params[term.name] = terms.joined([*beside, terms.rewritten(term.value)])
+        else:
+            kept.append(reading.source(term))
+    _set(params, "q", [" ".join(kept)] if kept else [])
+    return params
+
+
+def _set(params: QueryDict, key: str, values: list[str]) -> None:
+    if values:
+        params.setlist(key, values)
+    else:
+        params.pop(key, None)
+
+
+def written(query: QueryDict) -> str:
+    """Return the conditions of an address as the search box writes them; the time is not among them."""
+    words = []
+    for name, values in query.lists():
+        values = [value for value in values if value]
+        if name in CONDITION_KEYS and values:
+            words.append(f"{name}:{_value_as_word(terms.joined(values))}")
+    return " ".join([*words, *(text for text in query.getlist("q") if text.strip())])
+
+
+def _tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:
+    """Yield start, end, the place of the first colon outside quotes (or -1), and whether all quotes are closed."""
+    start, at, colon, quoted = -1, 0, -1, False
+    for unit, quoted in terms.units(text):
+        if unit.isspace() and not quoted:
+            if start >= 0:
+                yield start, at, colon, True
+            start, colon = -1, -1
+        else:
+            start = at if start < 0 else start
+            colon = at if colon < 0 and unit == ":" and not quoted else colon
+        at += len(unit)
+    if start >= 0:
+        yield start, at, colon, not quoted
+
+
+def _term(text: str, start: int, end: int, colon: int) -> Term:
+    """Read one term. Raises NotUnderstood."""
+    source = text[start:end]
+    is_negated = source.startswith("-")
+    begin = start + is_negated
+    if text[begin:end].startswith("-") or source == "-":
+        literal = _excerpt(terms.phrase(source))
+        raise NotUnderstood(f"{_excerpt(source)} is no word to leave out; to find it as it is, quote it: {literal}.")
+    if colon < 0:
+        if not terms.text(text[begin:end]).value:
+            raise NotUnderstood(f"{source} is an empty word, which would find everything.")
+        return Term("", text[begin:end], is_negated, start, end)
+    key, value = text[begin:colon].casefold(), text[colon + 1 : end]
+    if key in VIEW_KEYS:
+        raise NotUnderstood(f"{key} belongs to the address, not to the text; {VIEW_KEYS[key]}.")
+    if key not in KEYS and key not in TIME_KEYS:
+        raise NotUnderstood(_unknown(text[begin:colon], text[begin:end]))
+    if not value or (key in TIME_KEYS and not terms.text(value).value.strip()):
+        raise NotUnderstood(f"{key}: is without a value; it follows the colon at once, without a blank.")
+    if value.endswith(",") and list(terms.units(value))[-1] == (",", False):
+        raise NotUnderstood(f"{_excerpt(source)} ends in a comma; alternatives follow each other without a blank: a,b.")
+    if key in TIME_KEYS and is_negated:
+        raise NotUnderstood(f"{key} cannot be left out; name the time that is meant.")
+    return Term(key, value, is_negated, start, end)
+
+
+def _unknown(key: str, token: str) -> str:
+    allowed = [*KEYS, *TIME_KEYS]
+    said = f"{_excerpt(key)} is not a search key" if key else f"{_excerpt(token)} has no search key before its colon"
+    if alike := get_close_matches(key[:EXCERPT_LENGTH].casefold(), allowed, 1):
+        said = f"{said}; did you mean {alike[0]}?"
+    else:
+        said = f"{said}."
+    literal = f"To find the text itself, quote it: {_excerpt(terms.phrase(token))}."
+    return f"{said} {literal} The keys are {', '.join(allowed)}."
+
+
+def _value_as_word(value: str) -> str:
+    try:
+        return terms.rewritten(value, as_word=True) or ","
+    except ValueError:  # a quote that is never closed would swallow what follows it
+        literal = "".join(r"\"" if unit == terms.QUOTE else unit for unit, _ in terms.units(value))
+        return terms.rewritten(literal, as_word=True) or ","
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= EXCERPT_LENGTH else f"{text[:EXCERPT_LENGTH]}…"
