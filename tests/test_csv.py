@@ -136,6 +136,17 @@ def test_a_wrong_question_is_refused_in_a_sentence(visitor):
     assert "code: 4xx is not a number or range" in answer.text
 
 
+def test_a_text_is_asked_as_on_the_page(visitor, site):
+    make_entry(site, request_id="found", username="Bob", response_code=500)
+    make_entry(site, request_id="other", username="Bob", response_code=200)
+    answer = visitor.get("/acme/logs.csv", {"q": "status:failure bob"})
+    assert answer["Location"] == "/acme/logs.csv?q=bob&status=failure"
+    assert [row[11] for row in download(visitor, "?q=bob&status=failure")[1:]] == ["found"]
+    refused = visitor.get("/acme/logs.csv", {"q": "stauts:x"})
+    assert refused.status_code == 400
+    assert "q: stauts is not a search key" in refused.text
+
+
 def test_the_file_is_named_for_the_site_and_the_time(visitor):
     answer = visitor.get("/acme/logs.csv?from=2026-11-20&to=2026-11-20", follow=True)
     assert answer["Content-Disposition"] == 'attachment; filename="acme-api-logs-20261120T000000Z-20261121T000000Z.csv"'

@@ -120,6 +120,18 @@ def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, t
             assert raw not in text_shown
 
 
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("key", ["q", "user", "code", "status", "last", "from", "sort", "-path", "{}"])
+def test_a_hostile_search_is_shown_as_text(signed_in: SignIn, administrator, key, text):
+    text = text.encode(errors="replace")
+    query = urlencode({text if key == "{}" else key: text})
+    page = signed_in(administrator).get(f"/acme/logs/?{query}", follow=True)
+    assert page.status_code in (200, 400)
+    text_shown = re.sub(r' value="[^"]*"', "", page.text)  # given back as it was typed
+    for raw in ("<script>alert", '" onmouseover', "\u202e", "\x00", "14{"):
+        assert raw not in text_shown
+
+
 def test_a_policy_forbids_every_inline_script_and_style(signed_in: SignIn, administrator):
     answer = signed_in(administrator).get(PAGES["log page"])
     policy = answer["Content-Security-Policy"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -196,6 +197,91 @@ def test_each_condition_can_be_dropped(visitor, site):
     make_entry(site)
     page = visitor.get("/acme/logs/?interface=sftp&-user=bob").text
     assert any("interface" not in link and "-user=bob" in link for link in links(page, "sftp"))
+
+
+def test_what_is_searched_for_leads_to_the_address_that_says_it(visitor, site):
+    make_entry(site, username="bob", request_path="/q4/Report.pdf", response_code=500)
+    make_entry(site, username="bob", request_path="/q4/other", response_code=500)
+    answer = visitor.get("/acme/logs/", {"q": "status:failure -user:svc-*  report", "sort": "created_at"})
+    assert answer.status_code == 302
+    assert parse_qs(urlsplit(answer["Location"]).query) == {
+        "status": ["failure"],
+        "-user": ["svc-*"],
+        "q": ["report"],
+        "sort": ["created_at"],
+    }
+    page = visitor.get(answer["Location"])
+    assert "/q4/Report.pdf" in page.text
+    assert "/q4/other" not in page.text
+    assert field(page.text, "search", "q") == "status:failure -user:svc-* report"
+
+
+def test_a_time_in_the_text_is_the_readers_and_replaces_the_one_beside_it(visitor, site):
+    visitor.cookies["gatebook_zone"] = "Europe/Berlin"
+    answer = visitor.get("/acme/logs/", {"q": "from:2026-07-01T10:00 x", "last": "7d"})
+    assert parse_qs(urlsplit(answer["Location"]).query) == {"from": ["2026-07-01T08:00:00Z"], "q": ["x"]}
+
+
+def test_box_and_form_carry_what_the_other_says(visitor, site):
+    page = visitor.get("/acme/logs/?status=failure&q=report&last=7d&sort=-duration_ms&columns=username").text
+    assert field(page, "search", "q") == "status:failure report"
+    assert [field(page, "search", key) for key in ("last", "sort", "columns")] == ["7d", "-duration_ms", "username"]
+    assert [field(page, "filters", key) for key in ("q", "sort", "columns")] == ["report", "-duration_ms", "username"]
+
+
+def test_each_word_is_a_condition_that_can_be_dropped(visitor, site):
+    page = visitor.get("/acme/logs/", {"q": 'report -draft user:a* user:*b "not found"'}, follow=True).text
+    without = [parse_qs(urlsplit(link).query)["q"][0] for link in links(page, "Drop")]
+    assert without == [
+        '-draft user:a* user:*b "not found"',
+        'report user:a* user:*b "not found"',
+        'report -draft user:*b "not found"',
+        'report -draft user:a* "not found"',
+        "report -draft user:a* user:*b",
+    ]
+
+
+def test_a_fault_in_the_text_is_marked_where_it_is(visitor, site):
+    make_entry(site, request_path="/known")
+    page = visitor.get("/acme/logs/", {"q": "status:failure stauts:x <b>see http://y", "last": "7d", "user": "alice"})
+    assert page.status_code == 400
+    assert re.findall(r"<mark>(.*?)</mark>", page.text) == ["stauts:x", "http://y"]
+    assert "did you mean status?" in page.text
+    assert "quote it: &quot;http://y&quot;" in page.text
+    assert "&lt;b&gt;see" in page.text
+    assert "/known" not in page.text
+    assert field(page.text, "search", "q") == "user:alice status:failure stauts:x &lt;b&gt;see http://y"
+    assert field(page.text, "search", "last") == "7d"
+    assert field(page.text, "filters", "user") == "alice"
+
+
+def test_a_bad_value_is_marked_in_the_text_too(visitor):
+    page = visitor.get("/acme/logs/?code=4xx&from=soon&q=report")
+    assert re.findall(r"<mark>(.*?)</mark>", page.text) == ["code:4xx"]
+    assert 'name="from" id="id_from" value="soon"' in page.text
+    assert field(page.text, "search", "q") == "code:4xx report"
+
+
+def test_a_bad_time_in_the_text_is_answered_beside_its_field(visitor):
+    page = visitor.get("/acme/logs/", {"q": "user:alice from:soon"})
+    assert page.status_code == 400
+    assert "soon is not a time" in page.text
+    assert 'name="from" id="id_from" value="soon"' in page.text
+    assert field(page.text, "search", "q") == "user:alice"
+
+
+def test_every_example_of_the_help_can_be_asked(visitor):
+    page = visitor.get("/acme/logs/").text
+    examples = re.findall(r'<dt><a href="(\?q=[^"]*)">', page)
+    assert len(examples) > 5
+    for example in examples:
+        assert visitor.get(f"/acme/logs/{example}", follow=True).status_code == 200
+
+
+def field(page: str, form: str, name: str) -> str:
+    """The value of a field in one of the page's forms, as it is escaped."""
+    part = re.search(rf'<form [^>]*id="{form}".*?</form>', page, re.DOTALL)[0]
+    return re.search(rf'name="{re.escape(name)}"[^>]* value="([^"]*)"', part)[1]
 
 
 def test_a_count_that_takes_too_long_leaves_the_rows(visitor, site, monkeypatch):

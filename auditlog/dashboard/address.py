@@ -7,18 +7,19 @@ from django.utils import timezone
 
 from auditlog.search import timerange
 from auditlog.search.errors import QuestionError
+from auditlog.search.language import spread
 from gatebook.capture import capture_of
 
 
 def clean_address(request: HttpRequest) -> str | None:
-    """Return this address without empty parameters and with its times in UTC, or None if it is so already.
+    """Return this address with its text spread, without empty parameters and with its times in UTC; None if it is so.
 
     A time without a zone is the reader's; written in UTC, the address means the same rows to everyone. Raises
     QuestionError on a malformed time.
     """
-    once = {key: values[0] for key, values in request.GET.lists() if len(values) == 1}
+    query = spread(request.GET)
+    once = {key: values[0] for key, values in query.lists() if len(values) == 1}
     times = timerange.in_utc(once, timezone.get_current_timezone())
-    query = request.GET.copy()
     for key, values in list(query.lists()):
         query.setlist(key, [value for value in values if value])
     if len(query.getlist("columns")) > 1:  # the chooser's checkboxes

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.decorators import login_required
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from auditlog import access
 from auditlog.dashboard import columns
 from auditlog.dashboard.address import clean_address, note_refusal
+from auditlog.dashboard.search_box import search_box
 from auditlog.dashboard.table import LogTable
 from auditlog.dashboard.text import visible
 from auditlog.models import ApiRequestLog, Site
@@ -23,6 +24,7 @@ from auditlog.search import answers, pages, timerange
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import LogFilter
 from auditlog.search.keys import KEYS
+from auditlog.search.language import Term, faults, spread
 from auditlog.search.question import Order, Question, site_retention
 from auditlog.search.snapshot import OutOfBudget, budget, one_snapshot
 from gatebook.interfaces import LABELS
@@ -61,6 +63,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         note_refusal(request, error)
         return render(request, "logs.html", refused(request, site, error), status=400)
     total = page = None
+    chips = conditions(question)
     with one_snapshot():
         try:
             with budget(ROWS_BUDGET_MS):
@@ -75,7 +78,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "form": question.filters.form,
         "last": request.GET.get("last") or "",
         "time_words": time_words(request, question),
-        "conditions": conditions(question),
+        "conditions": chips,
+        "compares_whole": any(chip.wider for chip in chips),
         "total": total,
         "page": page,
         "table": page and LogTable(page, shown, question, site),
@@ -89,6 +93,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "can_export": access.administers(request.user, site),
         "export": question.query(resolved=True),
         "sort_limit": f"{pages.SORT_LIMIT:,}",
+        **search_box(request.GET),
         **form_choices(question.filters.form, question.time.start, question.time.end),
     }
     return render(request, "logs.html", context)
@@ -96,25 +101,37 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
 
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str, object]:
     """Return the page's context for a question that cannot be asked: the form as it was sent, no rows."""
-    form = LogFilter(request.GET, queryset=ApiRequestLog.objects.none()).form
-    errors = {**all_errors(request, site), **error.errors}
+    query = spread(request.GET)
+    form = LogFilter(query, queryset=ApiRequestLog.objects.none()).form
+    errors = {**all_errors(query, site), **error.errors}
     names = {"last": "Time", "from": "From", "to": "To"} | {key: field.label for key, field in form.fields.items()}
     return {
         "site": site,
         "form": form,
-        "last": request.GET.get("last", ""),
-        "errors": [(names.get(key, key), key, sentence) for key, sentence in errors.items()],
+        "last": query.get("last", ""),
+        "errors": [
+            (names.get(key, visible(key)), key, visible(sentence))
+            for key, joined in errors.items()
+            for sentence in sentences(query, key, joined)
+        ],
         "columns": [(name, heading, name in columns.DEFAULT_COLUMNS) for name, heading in COLUMNS.items()],
-        "raw_from": request.GET.get("from", ""),
-        "raw_to": request.GET.get("to", ""),
+        "raw_from": query.get("from", ""),
+        "raw_to": query.get("to", ""),
+        **search_box(query, errors),
         **form_choices(form, None, None),
     }
 
 
-def all_errors(request: HttpRequest, site: Site) -> dict[str, str]:
+def sentences(query: QueryDict, key: str, joined: str) -> list[str]:
+    """Return what is wrong with a key, fault by fault where it is the text."""
+    texts = query.getlist("q")
+    return [fault.sentence for fault in faults(texts[0])] if key == "q" and len(texts) == 1 else [joined]
+
+
+def all_errors(query: QueryDict, site: Site) -> dict[str, str]:
     """Return every error of the question, not only the one that was met first."""
     try:
-        Question.from_query(request.GET, [site])
+        Question.from_query(query, [site])
     except QuestionError as error:
         return error.errors
     return {}
@@ -146,8 +163,8 @@ def days(question: Question) -> list[tuple[str, str]]:
 
 
 def conditions(question: Question) -> list[Condition]:
-    """Return the chips, in the order of the search keys."""
-    return [
+    """Return the chips, in the order of the search keys, then of the text."""
+    chips = [
         Condition(
             label=KEYS[key.removeprefix("-")][0],
             value=visible(", ".join(values)),
@@ -157,6 +174,13 @@ def conditions(question: Question) -> list[Condition]:
         )
         for key, values in question.conditions().items()
     ]
+    return chips + [in_text(question, term, others) for term, others in question.words().items()]
+
+
+def in_text(question: Question, term: Term, others: str) -> Condition:
+    """Return the chip of a term that is left in the text, among `others`."""
+    label = KEYS[term.key][0] if term.key else "Text"
+    return Condition(label, visible(term.value), term.is_negated, question.query({"q": others or None}), wider=None)
 
 
 def can_be_wider(key: str, values: list[str]) -> bool:

@@ -28,6 +28,8 @@ VIEW_KEYS = {
 """Keys of the address that change what is shown of the answer, not the question; and what to do instead."""
 CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))
 
+_ALLOWED = (*KEYS, *TIME_KEYS)
+
 LONGEST = 8_000
 """Characters of a text; proxies refuse longer addresses."""
 MOST_TERMS = 100
@@ -73,6 +75,10 @@ class NotUnderstood(ValueError):
     """A term that is none, in a sentence."""
 
 
+class UnknownKey(NotUnderstood):
+    """A term whose key is none."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """A text as it was understood: its terms, and what is wrong with the rest of it."""
@@ -93,6 +99,7 @@ def parse(text: str) -> Reading:
         return Reading(text, [], [Fault(sentence, 0, len(text))])
     found: list[Term] = []
     wrong: list[Fault] = []
+    allowed = f" The keys are {', '.join(_ALLOWED)}."
     for start, end, colon, is_closed in _tokens(text):
         try:
             if not is_closed:
@@ -102,6 +109,9 @@ def parse(text: str) -> Reading:
             term = _term(text, start, end, colon)
             if term.key in TIME_KEYS and term.key in {other.key for other in found}:
                 raise NotUnderstood(f"{term.key} is given more than once.")
+        except UnknownKey as error:
+            wrong.append(Fault(f"{error}{allowed}", start, end))
+            allowed = ""  # once is enough
         except NotUnderstood as error:
             wrong.append(Fault(str(error), start, end))
             if len(found) == MOST_TERMS:
@@ -202,7 +212,7 @@ def _term(text: str, start: int, end: int, colon: int) -> Term:
     if key in VIEW_KEYS:
         raise NotUnderstood(f"{key} belongs to the address, not to the text; {VIEW_KEYS[key]}.")
     if key not in KEYS and key not in TIME_KEYS:
-        raise NotUnderstood(_unknown(text[begin:colon], text[begin:end]))
+        raise UnknownKey(_unknown(text[begin:colon], text[begin:end]))
     if not value or (key in TIME_KEYS and not terms.text(value).value.strip()):
         raise NotUnderstood(f"{key}: is without a value; it follows the colon at once, without a blank.")
     if value.endswith(",") and list(terms.units(value))[-1] == (",", False):
@@ -213,14 +223,12 @@ def _term(text: str, start: int, end: int, colon: int) -> Term:
 
 
 def _unknown(key: str, token: str) -> str:
-    allowed = [*KEYS, *TIME_KEYS]
     said = f"{_excerpt(key)} is not a search key" if key else f"{_excerpt(token)} has no search key before its colon"
-    if alike := get_close_matches(key[:EXCERPT_LENGTH].casefold(), allowed, 1):
+    if alike := get_close_matches(key[:EXCERPT_LENGTH].casefold(), _ALLOWED, 1):
         said = f"{said}; did you mean {alike[0]}?"
     else:
         said = f"{said}."
-    literal = f"To find the text itself, quote it: {_excerpt(terms.phrase(token))}."
-    return f"{said} {literal} The keys are {', '.join(allowed)}."
+    return f"{said} To find the text itself, quote it: {_excerpt(terms.phrase(token))}."
 
 
 def _value_as_word(value: str) -> str:

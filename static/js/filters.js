@@ -1,4 +1,4 @@
-// The filter form: a span of time and From – to exclude each other; empty fields stay out of the address.
+// The forms: a span of time and From – to exclude each other; empty fields stay out of the address; "/" leads to the box.
 "use strict";
 (() => {
   const ENDS = ["from", "to"];
@@ -16,6 +16,15 @@
   document.addEventListener("formdata", (event) => {
     if (event.target.matches("[data-drop-empty]")) dropEmpty(event.formData);
     if (event.target.id === "keep-columns") keepTicked(event.formData);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    const box = document.getElementById("id_q");
+    if (!box || event.target.closest?.("input, select, textarea")) return;
+    event.preventDefault();
+    box.focus();
+    box.setSelectionRange(box.value.length, box.value.length);
   });
 
   function dropEmpty(data) {

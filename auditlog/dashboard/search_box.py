@@ -1,0 +1,55 @@
+"""The search box: what it holds, what it carries along, and how it shows a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from django.http import QueryDict
+
+from auditlog.dashboard.text import visible
+from auditlog.search.keys import KEYS
+from auditlog.search.language import TIME_KEYS, Fault, faults, written
+from auditlog.search.timerange import LAST
+
+EXAMPLES = {
+    "report q4.pdf": "both found in path, API name, user or error, in any case",
+    "-draft": "leaves out what holds the word",
+    '"not found"': "the phrase; quotes also keep colons",
+    "status:failure interface:sftp,ftp": "failures through SFTP or FTP",
+    "-user:svc-*": "not these users; * is any text",
+    "code:400..499 duration:>2000": "client errors that took over two seconds",
+    "path:/api/v1/files/* ip:10.0.0.0/8": "one part of the API, from one network",
+    "is:impersonated last:7d": "who acted as someone else, in seven days",
+}
+"""What the help shows, each to be tried by a click."""
+
+
+def search_box(query: QueryDict, errors: Container[str] = ()) -> dict[str, object]:
+    """Return the box's part of a page: the conditions of `query` as text, and the parameters that are no conditions.
+
+    What is at fault is marked in the text and not carried along.
+    """
+    text = written(query)
+    beside = (*TIME_KEYS, "sort", "columns")
+    return {
+        "text": text,
+        "marked": marked(text, faults(text)),
+        "carried": [(key, query[key]) for key in beside if query.get(key) and key not in errors],
+        "examples": EXAMPLES.items(),
+        "keys": _explained().items(),
+    }
+
+
+def marked(text: str, wrong: list[Fault]) -> list[tuple[str, bool]]:
+    """Return `text` in visible pieces, each with whether it is at fault; none where nothing is."""
+    pieces, at = [], 0
+    for fault in wrong:
+        pieces += [(visible(text[at : fault.start]), False), (visible(text[fault.start : fault.end]), True)]
+        at = fault.end
+    return [*pieces, (visible(text[at:]), False)] if pieces else []
+
+
+def _explained() -> dict[str, str]:
+    """Return what each key asks: its column, or what may follow where the key already says that."""
+    keys = {key: example if label.casefold() == key else label for key, (label, _, example) in KEYS.items()}
+    return keys | {"last": ", ".join(LAST), "from": "a date or time", "to": "a date or time"}
