@@ -22,6 +22,7 @@ PAGES = [
     "/acme/logs/?status=failure&last=7d&sort=-duration_ms",
     "/acme/logs/?user=nobody-at-all",
     "/acme/logs/?code=4xx",
+    "/acme/logs/?q=stauts:x",
     "/acme/logs/entry?request=unknown",
     "/admin/",
     "/admin/auth/user/",
@@ -68,6 +69,52 @@ def test_a_wrong_value_is_answered_beside_its_field(page: Page):
     expect(page.locator(ROWS).first).to_be_visible()
 
 
+def test_what_the_box_says_and_what_the_form_says_are_one_question(page: Page):
+    page.goto("/acme/logs/?last=7d")
+    page.evaluate("window.stays = true")
+    page.keyboard.press("/")
+    expect(page.locator("#id_q")).to_be_focused()
+    page.keyboard.type("status:failure -user:svc-* api")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**status=failure**")
+    assert page.evaluate("window.stays")
+    assert "last=7d" in page.url
+    assert "q=api" in page.url
+    expect(page.locator("select[name=status]")).to_have_value("failure")
+    page.fill("input[name=interface]", "web")
+    page.get_by_role("button", name="Show", exact=True).first.click()
+    page.wait_for_url("**interface=web**")
+    expect(page.locator("#id_q")).to_have_value(re.compile("^(?=.*status:failure)(?=.*interface:web).* api$"))
+    expect(page.locator(ROWS).first).to_be_visible()
+    assert page.locator(f"{ROWS}:not([data-status=failure])").count() == 0
+    page.get_by_role("link", name="Drop Text api").click()
+    page.wait_for_url(lambda address: "q=" not in address)
+
+
+def test_a_fault_in_the_text_is_marked_and_can_be_mended(page: Page):
+    page.goto("/acme/logs/")
+    page.fill("#id_q", "stauts:failure <b>bold</b>")
+    page.press("#id_q", "Enter")
+    expect(page.get_by_role("alert").locator("mark")).to_have_text("stauts:failure")
+    expect(page.get_by_role("alert")).to_be_focused()
+    expect(page.get_by_role("alert")).to_contain_text("did you mean status?")
+    assert page.locator("b").count() == 0
+    page.get_by_role("alert").get_by_role("link", name="Search").click()
+    expect(page.locator("#id_q")).to_be_focused()
+    page.fill("#id_q", "status:failure")
+    page.press("#id_q", "Enter")
+    page.wait_for_url("**status=failure")
+    expect(page.locator(ROWS).first).to_be_visible()
+
+
+def test_the_help_shows_examples_that_one_can_try(page: Page):
+    page.goto("/acme/logs/")
+    page.get_by_text("Help", exact=True).click()
+    page.get_by_role("link", name="status:failure interface:sftp,ftp").click()
+    page.wait_for_url("**interface=sftp**")
+    expect(page.locator("#id_q")).to_have_value("status:failure interface:sftp,ftp")
+
+
 def test_a_shared_address_means_the_same_rows_in_another_zone(browser: Browser, page: Page, demo: QuickStart):
     page.goto("/acme/logs/")
     page.fill("input[name=from]", f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}T00:00:00")
@@ -110,6 +157,12 @@ def test_everything_can_be_asked_and_read_without_a_script(browser: Browser, dem
     assert "after=" in page.url
     page.locator(f"{ROWS} a").first.click()
     assert "/logs/entry?" in page.url
+    page.goto("/acme/logs/?last=7d")
+    page.fill("#id_q", "code:>=400 rest")
+    page.get_by_role("button", name="Search", exact=True).click()
+    assert "q=rest" in page.url
+    assert "last=7d" in page.url
+    assert page.locator(f"{ROWS}:not([data-status=failure])").count() == 0
     context.close()
 
 
@@ -180,7 +233,10 @@ def test_acting_as_someone_is_said_on_every_page_and_in_the_book(page: Page, dem
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
-@pytest.mark.parametrize("path", ["/", "/acme/logs/?last=7d&status=failure", "/acme/logs/?user=nobody"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/acme/logs/?last=7d&status=failure", "/acme/logs/?user=nobody", f"/acme/logs/?q=x:{'y' * 300}"],
+)
 def test_no_page_is_wider_than_its_window(page: Page, width: int, path: str):
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(path)
