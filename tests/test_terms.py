@@ -54,6 +54,41 @@ def test_exactly_means_one_text_and_nothing_else(value):
 
 
 @pytest.mark.parametrize(
+    ("value", "fewest", "as_word"),
+    [
+        ("a,b", "a,b", "a,b"),
+        (" a , b ,", "a,b", "a,b"),
+        ('"a b"', "a b", '"a b"'),
+        ('"a,b",c', '"a,b",c', '"a,b",c'),
+        ('" a"', '" a"', '" a"'),
+        ('say "hi" now', "say hi now", '"say hi now"'),
+        (r"say \"hi\"", r"say \"hi\"", r'"say \"hi\""'),
+        (r"a\,b", r"a\,b", r"a\,b"),
+        ("a b\\", "a b\\", '"a b\\\\"'),
+        ('""', '""', '""'),
+        ("svc-*", "svc-*", "svc-*"),
+    ],
+)
+def test_a_value_is_rewritten_with_the_fewest_quotes(value, fewest, as_word):
+    assert terms.rewritten(value) == fewest
+    assert terms.rewritten(value, as_word=True) == as_word
+
+
+@given(st.lists(st.text(st.sampled_from('ab *,"\\'))), st.booleans())
+def test_rewriting_and_joining_keep_the_meaning(values, as_word):
+    def meaning(value: str) -> list[Text]:
+        return [terms.text(part) for part in terms.split(value)]
+
+    try:
+        apart = [text for value in values for text in meaning(value)]
+    except ValueError:  # a quote that is never closed
+        return
+    joined = terms.joined([value for value in values if value])
+    assert meaning(joined) == apart
+    assert meaning(terms.rewritten(joined, as_word=as_word)) == apart
+
+
+@pytest.mark.parametrize(
     ("part", "span"),
     [
         ("404", Span(404, 404)),

@@ -36,7 +36,8 @@ def found_in(*columns: str) -> Condition:
     """Found anywhere in one of `columns`, in any case."""
 
     def condition(part: str) -> Q:
-        return any_of(Q(**{f"{column}__ilike": f"%{terms.text(part).pattern}%"}) for column in columns)
+        pattern = f"%{terms.text(part).pattern}%"
+        return any_of(Q(**{f"{column}__ilike": pattern}) for column in columns)
 
     return condition
 

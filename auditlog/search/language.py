@@ -101,11 +101,12 @@ def parse(text: str) -> Reading:
     wrong: list[Fault] = []
     allowed = f" The keys are {', '.join(_ALLOWED)}."
     for start, end, colon, is_closed in _tokens(text):
+        if len(found) + len(wrong) == MOST_TERMS:
+            wrong.append(Fault(f"The text has more than {MOST_TERMS} terms.", start, len(text)))
+            break
         try:
             if not is_closed:
                 raise NotUnderstood(rf"the quote in {_excerpt(text[start:end])} is never closed; \" is the character.")
-            if len(found) == MOST_TERMS:
-                raise NotUnderstood(f"The text has more than {MOST_TERMS} terms.")
             term = _term(text, start, end, colon)
             if term.key in TIME_KEYS and term.key in {other.key for other in found}:
                 raise NotUnderstood(f"{term.key} is given more than once.")
@@ -114,8 +115,6 @@ def parse(text: str) -> Reading:
             allowed = ""  # once is enough
         except NotUnderstood as error:
             wrong.append(Fault(str(error), start, end))
-            if len(found) == MOST_TERMS:
-                break
         else:
             found.append(term)
     return Reading(text, found, wrong)
@@ -145,6 +144,7 @@ def spread(query: QueryDict) -> QueryDict:
     _set(params, "q", texts)
     if len(texts) != 1 or (reading := parse(texts[0])).faults:
         return params
+    _set(params, "q", [])  # what is left of it follows the parameters
     times = {term.key: terms.text(term.value).value for term in reading.terms if term.key in TIME_KEYS}
     if times:
         for key in TIME_KEYS:

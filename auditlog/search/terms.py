@@ -14,7 +14,7 @@ from gatebook.addresses import normal_address
 
 QUOTE = '"'
 _UNIT = re.compile(r'\\[*,"\\]|.', re.DOTALL)
-_LIKE_SPECIAL = re.compile(r"([\\%_])")
+_LIKE_SPECIAL = "\\%_"
 _BOUND = re.compile(r"^(>=|<=|>|<)?(\d{1,12})$")
 _BETWEEN = re.compile(r"^(\d{0,12})\.\.(\d{0,12})$")
 
@@ -64,12 +64,13 @@ def text(part: str) -> Text:
     for unit, _ in units(part):
         if unit == QUOTE:
             continue
-        value += unit[-1]
+        char = unit[-1]
+        value += char
         if unit == "*":
             pattern += "%"
             has_wildcard = True
         else:
-            pattern += _LIKE_SPECIAL.sub(r"\\\1", unit[-1])
+            pattern += f"\\{char}" if char in _LIKE_SPECIAL else char
     return Text(value, pattern, has_wildcard)
 
 
