@@ -106,7 +106,8 @@ def parse(text: str) -> Reading:
             break
         try:
             if not is_closed:
-                raise NotUnderstood(rf"the quote in {_excerpt(text[start:end])} is never closed; \" is the character.")
+                said = _excerpt(text[start:end])
+                raise NotUnderstood(rf"the quote in {said} is never closed; close it, or write \" for the character.")
             term = _term(text, start, end, colon)
             if term.key in TIME_KEYS and term.key in {other.key for other in found}:
                 raise NotUnderstood(f"{term.key} is given more than once.")
