@@ -68,6 +68,10 @@ QUESTIONS = (
     "last=7d&method=GET",
     "last=7d&user=alice&status=failure",
     "last=7d&interface=sftp&code=404",
+    "last=7d&type=d*",
+    "last=7d&-type=denied",
+    "last=7d&status=failure&q=list -lost",
+    "last=7d&q=api:files.* api:*.list",
 )
 
 
