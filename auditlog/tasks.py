@@ -23,8 +23,9 @@ def purge(self: Task) -> None:
 
 @shared_task
 def tidy() -> None:
-    """Forget ended sessions and old failed sign-ins. Nightly."""
+    """Forget ended sessions, old failed sign-ins and the roll-ups of removed sites. Nightly."""
     call_command("clearsessions")
+    rollups.forget_sites()
     AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - timedelta(days=1)).delete()
 
 

@@ -43,7 +43,7 @@ def test_slices_together_are_the_time(moments, newest_first):
 def test_the_last_24_hours_are_one_slice():
     end = datetime(2026, 11, 24, 14, 37, 12, 345678, tzinfo=UTC)
     assert len(list(slices(TimeRange(end - timedelta(hours=24), end)))) == 1
-    assert len(list(slices(TimeRange(end - timedelta(days=180), end)))) == 10
+    assert len(list(slices(TimeRange(end - timedelta(days=180), end)))) == 8
 
 
 def ask(site, query: str) -> Question:

@@ -2,7 +2,6 @@
 
 from django.db import connection, migrations, models
 
-from auditlog.models.rollups import HOUR
 from auditlog.store import partitions, rollups
 
 
@@ -11,7 +10,7 @@ def create(apps: object, schema_editor: object) -> None:
     rollups.create_tables()
     with connection.cursor() as cursor:
         for partition in partitions.attached():
-            rollups.mark(cursor, (partition.start + number * HOUR for number in range(24)))
+            rollups.mark(cursor, partition.hours())
 
 
 def drop(apps: object, schema_editor: object) -> None:

@@ -12,7 +12,7 @@ MOST_DAYS = 31
 
 
 def slices(time: TimeRange, *, newest_first: bool = True) -> Iterator[TimeRange]:
-    """Yield `time` from its end back, or from its beginning on, in slices that grow: 1 day, 2, 4, … up to `MOST_DAYS`.
+    """Yield `time` from its end back, or from its beginning on, in slices that grow: a day, a week, then `MOST_DAYS`.
 
     They are cut at UTC midnights, as the partitions are; the first also holds the day that `time` cuts in two.
     """
@@ -29,7 +29,7 @@ def slices(time: TimeRange, *, newest_first: bool = True) -> Iterator[TimeRange]
             end_here = min(end, whole)
             yield TimeRange(start, end_here)
             start = end_here
-        days = min(2 * days, MOST_DAYS)
+        days = 7 if days == 1 else MOST_DAYS
 
 
 def _midnight(moment: datetime) -> datetime:

@@ -29,6 +29,8 @@ LOOK_UPS = {
     # "What was done with this key?", by id or prefix.
     "api_key_id": "(api_key_id, created_at) WHERE api_key_id IS NOT NULL",
     "api_key_prefix": "(api_key_prefix, created_at) WHERE api_key_prefix IS NOT NULL",
+    # "What failed on this interface?"
+    "interface_failures": "(site_id, interface, created_at) WHERE NOT success",
     # "Who acted as somebody else?", which is rare.
     "impersonated": (
         "(site_id, created_at) WHERE impersonator_username IS NOT NULL OR impersonator_user_id IS NOT NULL"

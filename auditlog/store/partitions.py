@@ -75,6 +75,10 @@ class Partition:
         """The next day's first instant."""
         return self.start + timedelta(days=1)
 
+    def hours(self) -> list[datetime]:
+        """Return the first instants of its hours."""
+        return [self.start + timedelta(hours=hour) for hour in range(24)]
+
 
 def create_table() -> None:
     """Create the log without any day. For the migration."""

@@ -72,8 +72,9 @@ def _drop(day: Partition) -> bool:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '300ms'")  # a waiting DROP makes every new reader queue behind it
+            # Every reader of the log waits for this transaction, so the roll-ups leave later, with the next count.
+            rollups.mark(cursor, day.hours())
             cursor.execute(f"DROP TABLE IF EXISTS {day.name}")
-            rollups.forget(cursor, day.start, day.end)
     except OperationalError as error:
         if isinstance(error.__cause__, errors.LockNotAvailable):
             return False

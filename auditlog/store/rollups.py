@@ -71,10 +71,12 @@ def mark(cursor: CursorWrapper, hours: Iterable[datetime]) -> None:
     cursor.execute(f"INSERT INTO {_MARKS} (hour) SELECT unnest(%s::timestamptz[])", [touched])
 
 
-def forget(cursor: CursorWrapper, start: datetime, end: datetime) -> None:
-    """Remove the roll-ups from `start` up to `end`, in the transaction that removes every row there."""
-    for model in TABLES:
-        cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE start >= %s AND start < %s", [start, end])  # noqa: S608
+def forget_sites() -> None:
+    """Remove the roll-ups of sites that are no more; nobody can ask for them."""
+    sites = list(Site.objects.values_list("pk", flat=True))
+    with connection.cursor() as cursor:
+        for model in TABLES:
+            cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE site_id <> ALL(%s)", [sites])  # noqa: S608
 
 
 def roll_up() -> int:

@@ -6,9 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import Any
 
 from django.db import OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import IntegrityError
+from msgspec.structs import astuple
 from psycopg import errors
 
 from auditlog.models import Site
@@ -18,15 +22,19 @@ from gatebook.entry import FIELDS, Entry
 TOLERATED_AHEAD = timedelta(days=1)
 """How far a sender's clock may be ahead before its entries are refused."""
 
+Row = tuple[Any, ...]
+
 _RETRIES = 4
 _COLUMNS = ("site_id", *FIELDS)
-_COPY = f"COPY incoming ({', '.join(_COLUMNS)}) FROM STDIN"
-# Ordered by the key, because unordered re-sends deadlock; counted by RETURNING, because a distributed row count counts
-# what was sent.
-_STORE = f"""
+_KEY = itemgetter(*(_COLUMNS.index(name) for name in ("created_at", "site_id", "request_id")))
+_NAMES = ", ".join(_COLUMNS)
+_COPY = f"COPY {partitions.TABLE} ({_NAMES}) FROM STDIN"
+_COPY_ASIDE = f"COPY incoming ({_NAMES}) FROM STDIN"
+# Counted by RETURNING, because a distributed row count counts what was sent.
+_MERGE = f"""
 WITH stored AS (
-    INSERT INTO {partitions.TABLE} ({", ".join(_COLUMNS)})
-    SELECT {", ".join(_COLUMNS)} FROM incoming ORDER BY created_at, site_id, request_id
+    INSERT INTO {partitions.TABLE} ({_NAMES})
+    SELECT {_NAMES} FROM incoming ORDER BY created_at, site_id, request_id
     ON CONFLICT DO NOTHING RETURNING 1
 ) SELECT count(*) FROM stored
 """  # noqa: S608
@@ -74,31 +82,50 @@ def write(site: Site, entries: Sequence[Entry]) -> Written:
 
 
 def _store(site: Site, entries: list[Entry]) -> int:
+    # Ordered by the key, because unordered re-sends deadlock.
+    rows = sorted((_row(site, entry) for entry in entries), key=_KEY)
+    hours = {rollups.hour_of(entry.created_at) for entry in entries}
     for _ in range(_RETRIES):
         try:
-            return _copy(site, entries)
+            return _write(rows, hours)
         except (IntegrityError, OperationalError) as error:
             if isinstance(error.__cause__, errors.CheckViolation):  # a day is missing
-                partitions.ensure_days({entry.created_at.date() for entry in entries})
+                partitions.ensure_days({hour.date() for hour in hours})
             elif not isinstance(error.__cause__, errors.DeadlockDetected):
                 raise
-    return _copy(site, entries)
+    return _write(rows, hours)
 
 
-def _copy(site: Site, entries: list[Entry]) -> int:
-    # COPY speaks to the driver itself, whose errors Django would let through as they are.
-    with connection.wrap_database_errors, transaction.atomic(), connection.cursor() as cursor:
+def _write(rows: list[Row], hours: set[datetime]) -> int:
+    """Store the rows in one transaction, straight into the log; only where some are there already, around those."""
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = on")  # who is told "stored" may forget the entry
-        cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE {partitions.TABLE}) ON COMMIT DELETE ROWS")
-        cursor.execute("DELETE FROM incoming")  # inside a caller's transaction an earlier batch is still there
-        with cursor.copy(_COPY) as copy:
-            for entry in entries:
-                copy.write_row(_row(site, entry))
-        rollups.mark(cursor, {rollups.hour_of(entry.created_at) for entry in entries})
-        cursor.execute(_STORE)
-        return int(cursor.fetchone()[0])
+        rollups.mark(cursor, hours)
+        try:
+            with transaction.atomic():
+                _copy(cursor, _COPY, rows)
+        except IntegrityError as error:
+            if not isinstance(error.__cause__, errors.UniqueViolation):
+                raise
+            return _merge(cursor, rows)
+        return len(rows)
 
 
-def _row(site: Site, entry: Entry) -> tuple[object, ...]:
-    values = [getattr(entry, name) for name in FIELDS[:-1]]
-    return (site.pk, *values, json.dumps(entry.details) if entry.details else None)
+def _merge(cursor: CursorWrapper, rows: list[Row]) -> int:
+    cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE {partitions.TABLE}) ON COMMIT DELETE ROWS")
+    cursor.execute("DELETE FROM incoming")  # inside a caller's transaction an earlier batch is still there
+    _copy(cursor, _COPY_ASIDE, rows)
+    cursor.execute(_MERGE)
+    return int(cursor.fetchone()[0])
+
+
+def _copy(cursor: CursorWrapper, statement: str, rows: list[Row]) -> None:
+    # COPY speaks to the driver itself, whose errors Django would let through as they are.
+    with connection.wrap_database_errors, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _row(site: Site, entry: Entry) -> Row:
+    *values, details = astuple(entry)
+    return (site.pk, *values, json.dumps(details) if details else None)
