@@ -32,6 +32,18 @@ def links(page: str, text: str) -> list[str]:
     return [href.replace("&amp;", "&") for href, label in found if text in re.sub(r"<[^>]+>", " ", label)]
 
 
+def sentence(page: str) -> str:
+    """What the page says it shows."""
+    said = re.search(r'<p class="said".*?</p>', page, re.DOTALL)[0]
+    return re.sub(r"\s+([,.])(?!\d)", r"\1", re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", said))).strip()
+
+
+def count_at(visitor: Client, address: str) -> int:
+    """The number of API requests that the page at an address says it shows."""
+    said = sentence(visitor.get(address if address.startswith("/") else f"/acme/logs/{address}").text)
+    return int(re.match(r"([\d,]+|No) API request", said)[1].replace(",", "").replace("No", "0"))
+
+
 def rows(page: str) -> list[str]:
     return re.findall(r"<tr[^>]*data-status.*?</tr>", page, re.DOTALL)
 
@@ -284,22 +296,112 @@ def field(page: str, form: str, name: str) -> str:
     return re.search(rf'name="{re.escape(name)}"[^>]* value="([^"]*)"', part)[1]
 
 
-def test_a_count_that_takes_too_long_leaves_the_rows(visitor, site, monkeypatch):
+def too_long(*_):
+    raise OutOfBudget
+
+
+def test_a_chart_and_a_count_that_take_too_long_leave_the_rows(visitor, site, monkeypatch):
     make_entry(site, request_path="/known")
-
-    def too_long(question):
-        raise OutOfBudget
-
+    monkeypatch.setattr("auditlog.search.answers.volume", too_long)
     monkeypatch.setattr("auditlog.search.answers.total", too_long)
     page = visitor.get("/acme/logs/")
     assert page.status_code == 200
     assert "/known" in page.text
+    assert "could not be counted in time" in page.text
+
+
+def test_a_chart_that_takes_too_long_says_so_and_the_count_stands(visitor, site, monkeypatch):
+    write(site, [entry(response_code=code) for code in (200, 500, 503)])
+    monkeypatch.setattr("auditlog.search.answers.volume", too_long)
+    page = visitor.get("/acme/logs/?last=30d").text
+    assert sentence(page).startswith("3 API requests")
+    assert "Too much to draw in time: narrow the range" in page
+    assert links(page, "last 24 hours")[0].endswith("last=24h")
+
+
+def test_a_chart_over_its_budget_is_stopped_by_the_server(visitor, site, monkeypatch):
+    monkeypatch.setattr("auditlog.dashboard.logs.CHART_BUDGET_MS", 1)
+    write(site, [entry(request_path="/" + "a" * 4000, created_at=ago(seconds=number)) for number in range(3000)])
+    page = visitor.get("/acme/logs/?path=*" + "*a" * 20 + "*").text
+    assert "Too much to draw in time" in page
+    assert sentence(page).startswith("3,000 API requests")
+
+
+def test_the_sentence_counts_everything_and_the_failures(visitor, site):
+    write(site, [entry(response_code=500 if number % 8 == 0 else 200) for number in range(1_200)])
+    page = visitor.get("/acme/logs/").text
+    assert sentence(page) == "1,200 API requests in the last 24 hours, newest first. 150 failures, 12.5 %."
+    assert count_at(visitor, links(page, "150 failures")[0]) == 150
+
+
+def test_the_sentence_says_that_nothing_failed_and_is_silent_where_failures_are_asked_for(visitor, site):
+    make_entry(site, response_code=200)
+    assert sentence(visitor.get("/acme/logs/").text).endswith("newest first. No failures.")
+    make_entry(site, response_code=500)
+    assert "failures" not in sentence(visitor.get("/acme/logs/?status=failure").text)
+
+
+def bars(page: str) -> list[tuple[str, str]]:
+    """The address and the title of each bar."""
+    found = re.findall(r'<a class="chart__bar" href="([^"]*)"[^>]*><title>(.*?)</title>', page)
+    return [(href.replace("&amp;", "&"), title) for href, title in found]
+
+
+@pytest.mark.parametrize("query", ["", "?last=7d&user=alice&status=failure", "?last=1h&sort=duration_ms"])
+def test_every_bar_leads_to_exactly_its_requests(visitor, site, query):
+    write(
+        site,
+        [
+            entry(
+                created_at=ago(minutes=number**2),
+                response_code=500 if number % 5 == 0 else 200,
+                username="alice" if number % 2 else "bob",
+            )
+            for number in range(40)
+        ],
+    )
+    page = visitor.get(f"/acme/logs/{query}").text
+    told = 0
+    for address, title in bars(page):
+        requests = int(re.search(r"([\d,]+) requests?,", title)[1])
+        told += requests
+        if requests:
+            assert count_at(visitor, address) == requests
+        assert ("sort=duration_ms" in address) == ("sort=" in query)
+    assert sentence(page).startswith(f"{told} API requests")
+
+
+def test_bars_also_stand_in_a_list(visitor, site):
+    make_entry(site, response_code=500)
+    page = visitor.get("/acme/logs/").text
+    listed = re.search(r'<ol class="chart__list">(.*?)</ol>', page, re.DOTALL)[1]
+    assert [address for address, _ in bars(page)] == [
+        href.replace("&amp;", "&") for href in re.findall('href="(.*?)"', listed)
+    ]
+    assert "1 request</span><span>1 failure<" in listed
+
+
+def test_the_chart_covers_the_whole_question_on_every_page(visitor, site):
+    write(site, [entry(created_at=ago(minutes=number)) for number in range(120)])
+    first = visitor.get("/acme/logs/").text
+    second = visitor.get(f"/acme/logs/{links(first, 'Older')[0]}").text
+    assert bars(second) == bars(first)
+    assert sentence(second).startswith("120 API requests")
+
+
+def test_the_chart_speaks_the_readers_time(visitor, site):
+    visitor.cookies["gatebook_zone"] = "Asia/Kathmandu"
+    page = visitor.get("/acme/logs/?from=2026-11-01T00:00:00Z&to=2026-11-01T06:00:00Z").text
+    assert bars(page)[0][1] == "1 Nov 05:45 to 05:55: 0 requests, 0 failures"
+
+
+def test_nothing_to_draw_is_said_calmly(visitor):
+    page = visitor.get("/acme/logs/").text
+    assert "Nothing to draw" in page
+    assert "failures" not in sentence(page)
 
 
 def test_rows_that_take_too_long_offer_a_narrower_range(visitor, site, monkeypatch):
-    def too_long(question):
-        raise OutOfBudget
-
     monkeypatch.setattr("auditlog.search.pages.fetch", too_long)
     page = visitor.get("/acme/logs/?last=30d")
     assert page.status_code == 200

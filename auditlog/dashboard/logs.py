@@ -13,8 +13,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import columns
+from auditlog.dashboard import chart, columns
 from auditlog.dashboard.address import clean_address, note_refusal
+from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.search_box import search_box
 from auditlog.dashboard.table import LogTable
 from auditlog.dashboard.text import visible
@@ -26,7 +27,8 @@ from auditlog.search.filters import LogFilter
 from auditlog.search.keys import KEYS
 from auditlog.search.language import Term, faults, spread
 from auditlog.search.question import Order, Question, site_retention
-from auditlog.search.snapshot import OutOfBudget, budget, one_snapshot
+from auditlog.search.snapshot import one_snapshot
+from auditlog.search.timerange import TimeRange, written
 from gatebook.interfaces import LABELS
 
 TEXT_KEYS = ("user", "impersonator", "key", "api", "method", "path", "request", "host", "agent", "type")
@@ -34,6 +36,8 @@ TEXT_KEYS = ("user", "impersonator", "key", "api", "method", "path", "request", 
 FIRST_KEYS = ("status", "interface", "user", "path")
 """Keys whose fields are always in sight."""
 ROWS_BUDGET_MS = 10_000
+CHART_BUDGET_MS = 800
+"""A chart takes a few milliseconds from roll-ups; from rows it is worth this much waiting before the rows are seen."""
 COUNT_BUDGET_MS = 3_000
 
 
@@ -62,16 +66,13 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     except QuestionError as error:
         note_refusal(request, error)
         return render(request, "logs.html", refused(request, site, error), status=400)
-    total = page = None
     chips = conditions(question)
     with one_snapshot():
-        try:
-            with budget(ROWS_BUDGET_MS):
-                page = pages.fetch(question)
-            with budget(COUNT_BUDGET_MS):
-                total = answers.total(question)
-        except OutOfBudget:
-            pass  # the page says which part is missing
+        page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(question))
+        volume = in_time(CHART_BUDGET_MS, lambda: answers.volume(question, timezone.get_current_timezone()))
+        total = volume and volume.total
+        if page and not total:
+            total = in_time(COUNT_BUDGET_MS, lambda: answers.total(question))
     context = {
         "site": site,
         "question": question,
@@ -81,6 +82,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "conditions": chips,
         "compares_whole": any(chip.wider for chip in chips),
         "total": total,
+        "failures": volume and failures(question, volume),
+        "chart": volume and chart.draw(volume, timezone.get_current_timezone(), lambda time: within(question, time)),
         "page": page,
         "table": page and LogTable(page, shown, question, site),
         "order_words": order_words(page.order if page else question.order),
@@ -97,6 +100,30 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         **form_choices(question.filters.form, question.time.start, question.time.end),
     }
     return render(request, "logs.html", context)
+
+
+def within(question: Question, time: TimeRange) -> str:
+    """Return the query of the same question about a part of its time."""
+    return question.query({"last": None, "from": written(time.start), "to": written(time.end)})
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many of the matching requests failed, and the address of those."""
+
+    words: str
+    address: str | None
+
+
+def failures(question: Question, volume: answers.Volume) -> Failures | None:
+    """Say the failures and their share; None where the question itself is about the status, or nothing matches."""
+    total = volume.total.count
+    if not total or {"status", "-status"} & question.conditions().keys():
+        return None
+    if not volume.failures:
+        return Failures("No failures", None)
+    words = f"{chart.counted(volume.failures, 'failure')}, {chart.share_words(volume.failures, total)}"
+    return Failures(words, question.query({"status": "failure"}, resolved=True))
 
 
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str, object]:
