@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from auditlog.dashboard.columns import keep_columns
 from auditlog.dashboard.entry import entry_page
+from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
 from auditlog.dashboard.sign_in import SignIn
@@ -25,6 +26,7 @@ urlpatterns = [
     path("hijack/", include("hijack.urls")),
     path("<slug:site_slug>/", site_page, name="site"),
     path("<slug:site_slug>/logs/", log_page, name="logs"),
+    path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
 ]

@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 
 from auditlog.models import Membership, Role, Site
 from auditlog.models.log import COLUMNS
+from auditlog.search.terms import exactly
 from auditlog.search.timerange import written
 from gatebook.entry import TEXT_LIMITS
 from tests.book import make_entry
@@ -20,6 +21,7 @@ SignIn = Callable[[User], Client]
 
 PAGES = {
     "log page": "/acme/logs/",
+    "facets": "/acme/logs/facets",
     "entry page": "/acme/logs/entry?request=known",
     "CSV": "/acme/logs.csv",
     "site": "/acme/",
@@ -111,6 +113,8 @@ def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, t
     for address in (
         f"/acme/logs/?columns={','.join(COLUMNS)}",
         "/acme/logs/?columns=created_at,request_path,username",
+        "/acme/logs/facets",
+        f"/acme/logs/facets?{urlencode({'user': exactly(made.username or ''), '-api': '*'})}",
         f"/acme/logs/entry?{entry_query}",
     ):
         page = visitor.get(address)

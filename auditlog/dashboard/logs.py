@@ -94,7 +94,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "newer": page and page.newer and question.query({"sort": page.order.as_parameter(), "before": str(page.newer)}),
         "older": page and page.older and question.query({"sort": page.order.as_parameter(), "after": str(page.older)}),
         "can_export": access.administers(request.user, site),
-        "export": question.query(resolved=True),
+        "resolved": question.query(resolved=True),
         "sort_limit": f"{pages.SORT_LIMIT:,}",
         **search_box(request.GET),
         **form_choices(question.filters.form, question.time.start, question.time.end),

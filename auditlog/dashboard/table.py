@@ -40,7 +40,7 @@ class Column(tables.Column):
 
     def render(self, value: object) -> SafeString:
         """The text, cut in the middle."""
-        return _text(str(value), TEXT_LENGTH)
+        return shortened(str(value), TEXT_LENGTH)
 
 
 class LogTable(tables.Table):
@@ -95,7 +95,7 @@ class LogTable(tables.Table):
             badges += SafeString(' <span class="badge badge--parent" title="User from the parent site">parent</span>')
         if not name and not badges:
             return SafeString()
-        return format_html('<span class="who">{}{}</span>', _text(name, TEXT_LENGTH) if name else "", badges)
+        return format_html('<span class="who">{}{}</span>', shortened(name, TEXT_LENGTH) if name else "", badges)
 
     def render_user_is_from_parent_site(self, value: bool) -> str:
         """Yes or No."""
@@ -103,7 +103,7 @@ class LogTable(tables.Table):
 
     def render_interface(self, value: str) -> SafeString:
         """The interface as people call it."""
-        return _text(label(value), TEXT_LENGTH)
+        return shortened(label(value), TEXT_LENGTH)
 
     def render_request_path(self, value: str, record: ApiRequestLog) -> SafeString:
         """The path, cut in the middle, leading to the entry; the API Name beside it."""
@@ -111,7 +111,7 @@ class LogTable(tables.Table):
         if record.api_name and "api_name" not in self.shown:
             name = format_html(' <span class="api">{}</span>', visible(middle(record.api_name, TEXT_LENGTH)))
         address = entry_address(self.site, record)
-        return format_html('<a href="{}">{}</a>', address, _text(value, PATH_LENGTH)) + name
+        return format_html('<a href="{}">{}</a>', address, shortened(value, PATH_LENGTH)) + name
 
     def render_response_code(self, value: int | None, record: ApiRequestLog) -> SafeString:
         """The code with a mark for its status, not by colour alone."""
@@ -133,7 +133,8 @@ class LogTable(tables.Table):
         )
 
 
-def _text(value: str, length: int) -> SafeString:
+def shortened(value: str, length: int) -> SafeString:
+    """Return a text, cut in the middle to `length` characters, that gives way in its middle where it has less room."""
     shown = visible(middle(value, length))
     if len(shown) <= TAIL_LENGTH + TAIL_LENGTH // 2:
         return format_html("<bdi>{}</bdi>", shown)

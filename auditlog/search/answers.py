@@ -14,6 +14,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Count, DateTimeField, F, Func, IntegerField, Value
+from django.db.models.functions import Coalesce
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.durations import typical_ms
@@ -127,6 +128,9 @@ FACETS = {
 ROW_FACETS = ("user", "ip", "key", "host")
 """Facets that are counted from the rows: too many values for a roll-up."""
 
+STANDING_IN = {"user": "user_id", "key": "api_key_prefix"}
+"""Facets whose key asks for a second column as well → that column; its value counts where the first has none."""
+
 
 @dataclass(frozen=True)
 class Facet:
@@ -143,8 +147,9 @@ def facet(question: Question, key: str) -> Facet:
     """Count the values of one of `FACETS`."""
     column = FACETS[key]
     if key in ROW_FACETS:
-        rows = question.rows(without=key).order_by().values(column).annotate(_requests=Count("*"))
-        found = list(rows.order_by("-_requests", column).values_list(column, "_requests")[: FACET_SIZE + 1])
+        value = Coalesce(column, STANDING_IN[key]) if key in STANDING_IN else F(column)
+        rows = question.rows(without=key).order_by().values(_value=value).annotate(_requests=Count("*"))
+        found = list(rows.order_by("-_requests", "_value").values_list("_value", "_requests")[: FACET_SIZE + 1])
     else:
         counts: Counter[Any] = Counter()
         for source in sources(question, [column], without=key):

@@ -43,9 +43,11 @@ def found_in(*columns: str) -> Condition:
 
 
 def within(column: str) -> Condition:
-    """A number in a range."""
+    """A number in a range, or `*` for any."""
 
     def condition(part: str) -> Q:
+        if part == "*":
+            return Q(**{f"{column}__isnull": False})
         span = terms.span(part)
         if span.least == span.most:
             return Q(**{column: span.least})
@@ -57,7 +59,9 @@ def within(column: str) -> Condition:
 
 
 def address(part: str) -> Q:
-    """The Request IP, or a network that holds it."""
+    """The Request IP, a network that holds it, or `*` for any."""
+    if part == "*":
+        return Q(request_ip__isnull=False)
     network = terms.network(part)
     return Q(request_ip__within=network)
 

@@ -1,20 +1,25 @@
 // What htmx leaves open: an answer that is no log page is opened as a page, and the focus is never lost.
 "use strict";
 (() => {
-  // An error, or a sign-in form after the session has ended.
+  const isPart = (event) => event.detail.target.id !== "log";
+
+  // An error, or a sign-in form after the session has ended. A part of the page leaves the link in its place.
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { xhr, pathInfo } = event.detail;
-    const hasLog = /\sid="log"/.test(xhr.responseText);
-    if (xhr.status < 500 && hasLog) return;
+    const { xhr, pathInfo, target } = event.detail;
+    const hasTarget = xhr.responseText.includes(` id="${target.id}"`);
+    if (xhr.status < 500 && hasTarget) return;
     event.detail.shouldSwap = false;
     event.detail.isError = false;
-    location.assign(hasLog ? xhr.responseURL : pathInfo.finalRequestPath);
+    if (!isPart(event)) location.assign(hasTarget ? xhr.responseURL : pathInfo.finalRequestPath);
   });
 
   // No answer at all: let the browser say so.
-  document.addEventListener("htmx:sendError", (event) => location.assign(event.detail.pathInfo.finalRequestPath));
+  document.addEventListener("htmx:sendError", (event) => {
+    if (!isPart(event)) location.assign(event.detail.pathInfo.finalRequestPath);
+  });
 
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (isPart(event)) return;
     const errors = document.getElementById("errors");
     if (!errors && document.activeElement !== document.body) return;
     (errors ?? document.getElementById("conditions"))?.focus({ preventScroll: true });

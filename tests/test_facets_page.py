@@ -1,0 +1,261 @@
+"""Counts by value: what a reader sees beside the log, or on the page of its own, and where each value leads."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from auditlog.models import Site
+from auditlog.search.snapshot import OutOfBudget
+from auditlog.store import rollups
+from auditlog.store.writer import write
+from tests.book import ago, entry, make_entry
+from tests.test_answers import mixed
+from tests.test_log_page import count_at, links
+
+PAGE = "/acme/logs/facets"
+AS_FRAGMENT = {"HX-Request": "true", "HX-Target": "facets"}
+
+
+@pytest.fixture
+def visitor(signed_in, staff: User) -> Client:
+    return signed_in(staff)
+
+
+@pytest.fixture
+def recorded(monkeypatch) -> list[str]:
+    """The paths that were recorded."""
+    paths: list[str] = []
+    monkeypatch.setattr("gatebook.recording.record", lambda entry, site: paths.append(entry.request_path) or True)
+    return paths
+
+
+def shown(text: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", text)).split())
+
+
+def facets(page: str) -> dict[str, dict[str, tuple[str, int]]]:
+    """Heading → value → the address it leads to and its count."""
+    found = {}
+    for heading, section in re.findall(r'<section class="facet" aria-label="(.*?)">(.*?)</section>', page, re.DOTALL):
+        values = re.findall(
+            r'href="([^"]*)"[^>]*>.*?facet__text">(.*?)</span>\s*(?:<span class="visually-hidden">[^<]*</span>\s*)?'
+            r'<span class="facet__count">([\d,]+)',
+            section,
+            re.DOTALL,
+        )
+        found[heading] = {shown(value): (unescape(href), int(count.replace(",", ""))) for href, value, count in values}
+    return found
+
+
+def counts(page: str, heading: str) -> dict[str, int]:
+    return {value: count for value, (_, count) in facets(page)[heading].items()}
+
+
+def test_values_are_counted_under_their_headings_and_by_their_labels(visitor, site):
+    write(
+        site, [entry(interface=name, response_code=code) for name, code in (("dav", 200), ("dav", 500), ("web", 200))]
+    )
+    page = visitor.get(PAGE).text
+    assert counts(page, "Interface") == {"WebDAV": 2, "Web": 1}
+    assert counts(page, "Status") == {"Success": 2, "Failure": 1}
+    assert counts(page, "Response Code") == {"200": 2, "500": 1}
+    assert "API Key" not in facets(page)
+
+
+@pytest.mark.parametrize(
+    "query", ["last=7d", "last=7d&status=failure", "last=7d&interface=sftp&-user=bob", "last=7d&user=alice&-code=404"]
+)
+def test_every_value_leads_to_exactly_its_requests(visitor, site, query):
+    write(site, mixed(300, timedelta(days=3)))
+    write(site, [entry(user_id="42", api_key_prefix="ab12"), entry(request_host="a,b*.example", api_key_id="7")])
+    rollups.roll_up()
+    page = visitor.get(f"{PAGE}?{query}").text
+    followed = 0
+    for heading, values in facets(page).items():
+        if heading == "The slowest":
+            continue
+        for value, (address, count) in values.items():
+            is_chosen = f'href="{address.replace("&", "&amp;")}" aria-current' in page
+            if not is_chosen:
+                assert count_at(visitor, address) == count, (value, address)
+                followed += 1
+    assert followed > 20
+
+
+def test_a_value_that_is_chosen_is_marked_and_its_link_drops_it(visitor, site):
+    write(site, [entry(interface=name) for name in ("sftp", "sftp", "ftp", "web")])
+    page = visitor.get(f"{PAGE}?interface=SFTP,ftp").text
+    chosen = {
+        shown(text) for text in re.findall(r'<a [^>]*aria-current[^>]*>.*?facet__text">(.*?)</span>', page, re.DOTALL)
+    }
+    assert chosen == {"SFTP", "FTP"}
+    address, count = facets(page)["Interface"]["FTP"]
+    assert (count, count_at(visitor, address)) == (1, 2)
+    assert "interface=SFTP&" in address
+    address, _ = facets(visitor.get(f"{PAGE}?{address.partition('?')[2]}").text)["Interface"]["SFTP"]
+    assert count_at(visitor, address) == 4
+
+
+def test_what_has_no_value_is_none_and_can_be_chosen_and_dropped(visitor, site):
+    write(
+        site,
+        [entry(request_ip=address, response_code=code) for address, code in ((None, None), (None, 200), ("::1", 200))],
+    )
+    page = visitor.get(PAGE).text
+    for heading, count in (("Request IP", 2), ("Response Code", 1)):
+        address, told = facets(page)[heading]["none"]
+        assert told == count_at(visitor, address) == count
+        chosen = visitor.get(f"{PAGE}?{address.partition('?')[2]}").text
+        assert count_at(visitor, facets(chosen)[heading]["none"][0]) == 3
+
+
+def test_what_is_left_out_is_said_and_can_be_chosen(visitor, site):
+    write(site, [entry(interface=name) for name in ("sftp", "sftp", "web")])
+    page = visitor.get(f"{PAGE}?-interface=sftp").text
+    assert "(left out)" in page
+    address, count = facets(page)["Interface"]["SFTP"]
+    assert count_at(visitor, address) == count == 2
+
+
+def test_a_user_without_a_name_counts_by_id(visitor, site):
+    write(site, [entry(user_id="42"), entry(user_id="7", username="alice"), entry()])
+    assert counts(visitor.get(PAGE).text, "User") == {"42": 1, "alice": 1, "none": 1}
+
+
+def test_many_values_fold_and_more_are_said(visitor, site):
+    write(site, [entry(username=f"user-{number}") for number in range(12)])
+    page = visitor.get(PAGE).text
+    assert "4 more</summary>" in page
+    assert "and more" in page
+
+
+def test_the_fragment_is_the_page_without_its_frame(visitor, site):
+    make_entry(site, interface="dav")
+    page = visitor.get(PAGE)
+    fragment = visitor.get(PAGE, headers=AS_FRAGMENT)
+    assert "<html" in page.text
+    assert fragment.text.strip().startswith('<aside class="facets" id="facets"')
+    assert counts(fragment.text, "Interface") == counts(page.text, "Interface")
+    assert "HX-Request" in fragment["Vary"]
+    assert "HX-Request" in page["Vary"]
+
+
+def test_the_log_page_fetches_the_fragment_and_links_to_the_page(visitor, site):
+    write(site, [entry(), entry(username="bob")])
+    log = visitor.get("/acme/logs/?user=bob&last=7d&sort=duration_ms").text
+    way = links(log, "Counts by value")[0]
+    assert f'hx-get="{way.replace("&", "&amp;")}"' in log
+    make_entry(site, username="bob", created_at=ago(minutes=-1))  # after the page was asked for
+    page = visitor.get(way).text
+    assert counts(page, "User") == {"bob": 1, "none": 1}
+    assert "User" in page
+    assert count_at(visitor, links(page, "API Logs of Acme")[0]) == 1
+
+
+def test_a_fragment_of_a_page_is_not_in_the_book_and_a_page_is(visitor, site, recorded):
+    visitor.get("/acme/logs/")
+    visitor.get(PAGE, headers=AS_FRAGMENT)
+    assert recorded == ["/acme/logs/"]
+    visitor.get(PAGE)
+    visitor.get(PAGE, headers={**AS_FRAGMENT, "HX-Boosted": "true"})
+    assert recorded[1:] == [PAGE, PAGE]
+
+
+def test_a_fragment_that_is_refused_is_in_the_book(signed_in, stranger, visitor, site, recorded):
+    signed_in(stranger).get(PAGE, headers=AS_FRAGMENT)
+    visitor.get(f"{PAGE}?code=4xx", headers=AS_FRAGMENT)
+    Client().get(PAGE, headers=AS_FRAGMENT)
+    assert recorded == [PAGE, f"{PAGE}?code=4xx", PAGE]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"), [("bogus=1", "is not a search key"), ("code=4xx", "4xx is not a number or range")]
+)
+def test_a_bad_question_is_refused_with_the_log_pages_sentences(visitor, query, words):
+    answer = visitor.get(f"{PAGE}?{query}")
+    assert answer.status_code == 400
+    assert words in answer.text
+
+
+def test_a_part_that_takes_too_long_says_so_and_the_others_stand(visitor, site, monkeypatch):
+    make_entry(site, interface="dav", username="alice", duration_ms=5)
+    from auditlog.search import answers
+
+    ask = answers.facet
+
+    def only_roll_ups(question, key):
+        if key in answers.ROW_FACETS:
+            raise OutOfBudget
+        return ask(question, key)
+
+    monkeypatch.setattr("auditlog.search.answers.facet", only_roll_ups)
+    page = visitor.get(PAGE).text
+    assert counts(page, "Interface") == {"WebDAV": 1}
+    assert counts(page, "User") == {}
+    assert page.count("Too much to count in time: narrow it.") == len(answers.ROW_FACETS)
+    assert "5 ms" in page
+
+
+def test_all_parts_share_one_budget_that_the_server_keeps(visitor, site, monkeypatch):
+    monkeypatch.setattr("auditlog.dashboard.facets.BUDGET_MS", 5)
+    write(site, [entry(request_path="/" + "a" * 4000, created_at=ago(seconds=number)) for number in range(2000)])
+    page = visitor.get(f"{PAGE}?path=*" + "*a" * 20 + "*b")
+    assert page.status_code == 200
+    assert page.text.count("in time: narrow it.") == 13
+
+
+def test_durations_errors_and_the_slowest_are_told(visitor, site):
+    write(site, [entry(duration_ms=ms, request_path=f"/{ms}ms") for ms in (10, 10, 10, 4_000)])
+    write(
+        site, [entry(response_code=500, error_type="broken", api_name="files.get", interface="dav") for _ in range(3)]
+    )
+    make_entry(site, response_code=500, error_type="broken", created_at=ago(hours=30))
+    page = visitor.get(PAGE).text
+    text = shown(page.replace("<", " <"))
+    assert re.search(r"Half within (9|10) ms 95 % within (3\.[89]|4(\.[012])?) s", text)
+    address, count = facets(page)["Errors by API Name"]["broken"]
+    assert "new files.get · WebDAV" in text
+    assert count_at(visitor, address) == count == 3
+    slowest = re.findall(r'href="([^"]*/entry\?[^"]*)"', page)
+    assert len(slowest) == 4
+    assert "/4000ms" in visitor.get(unescape(slowest[0])).text
+
+
+def test_what_was_there_before_or_cannot_be_told_is_not_new(visitor, site):
+    for created_at in (ago(hours=1), ago(hours=30)):
+        make_entry(site, response_code=500, error_type="broken", created_at=created_at)
+    assert ">new<" not in visitor.get(PAGE).text
+    assert ">new<" not in visitor.get(f"{PAGE}?last=180d").text
+
+
+def test_nothing_to_count_is_a_calm_page(visitor, site):
+    page = visitor.get(PAGE)
+    assert page.status_code == 200
+    assert "There is nothing to count" in page.text
+
+
+@pytest.mark.parametrize("query", ["", "?last=7d&user=*"])
+def test_it_asks_as_often_however_many_rows_there_are(visitor, site: Site, query):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            visitor.get(f"{PAGE}{query}")
+        return len(context)
+
+    make_entry(site, username="alice", error_type="broken", response_code=500, duration_ms=1)
+    few = queries()
+    write(
+        site,
+        [
+            entry(username=f"user-{number}", error_type=f"e-{number}", response_code=500, duration_ms=1)
+            for number in range(60)
+        ],
+    )
+    assert queries() == few < 110
