@@ -28,6 +28,7 @@ def main(address: str, password: str) -> None:
                 page = window.new_page()
                 sign_in(page, password)
                 page.goto("/acme/logs/?interface=sftp,restapi,mobile,dav&last=7d")
+                page.wait_for_load_state("networkidle")  # the counts by value
                 page.screenshot(path=DIRECTORY / f"log-page-{width}-{scheme}.png")
                 page.goto("/acme/logs/?status=failure&last=7d&impersonator=*")
                 page.locator("td[data-column=request_path] a").first.click()

@@ -23,6 +23,7 @@ PAGES = [
     "/acme/logs/?user=nobody-at-all",
     "/acme/logs/?code=4xx",
     "/acme/logs/?q=stauts:x",
+    "/acme/logs/facets?last=7d",
     "/acme/logs/entry?request=unknown",
     "/admin/",
     "/admin/auth/user/",
@@ -166,6 +167,96 @@ def test_everything_can_be_asked_and_read_without_a_script(browser: Browser, dem
     context.close()
 
 
+def test_counts_arrive_beside_the_log_and_a_click_narrows_it(page: Page, complaints: list[str]):
+    page.goto("/acme/logs/?last=7d")
+    sftp = page.locator(".facet__value").filter(has_text=re.compile("^\\s*SFTP"))
+    count = sftp.locator(".facet__count").inner_text()
+    page.evaluate("window.stays = true")
+    sftp.click()
+    page.wait_for_url("**interface=SFTP**")
+    expect(page.locator(".said__count")).to_have_text(count)
+    expect(page.locator(".facet__value[aria-current]")).to_contain_text("SFTP")
+    assert set(page.locator("td[data-column=interface]").all_inner_texts()) == {"SFTP"}
+    page.locator(".facet__value[aria-current]").click()
+    page.wait_for_url(re.compile("^((?!interface=).)*$"))
+    assert page.evaluate("window.stays")
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [1366, 1440, 1920])
+def test_nothing_moves_when_the_counts_arrive(page: Page, width: int):
+    held = []
+    page.set_viewport_size({"width": width, "height": 900})
+    page.route("**/logs/facets?**", lambda route: held.append(route))
+    page.goto("/acme/logs/?last=7d")
+    expect(page.get_by_role("link", name="Counts by value")).to_be_visible()
+    parts = "[...document.querySelectorAll('.chart, .log-table, .pager')]"
+    where = f"{parts}.map(one => JSON.stringify(one.getBoundingClientRect()))"
+    before = page.evaluate(where)
+    held[0].continue_()
+    expect(page.locator(".facet").first).to_be_visible()
+    assert page.evaluate(where) == before
+    assert page.evaluate("document.querySelector('.log-table').getBoundingClientRect().top") < 400
+    assert page.evaluate("document.activeElement === document.body")
+
+
+def test_counts_that_fail_leave_their_link_and_the_page(page: Page):
+    page.route("**/logs/facets?**", lambda route: route.fulfill(status=500, body="out of order"))
+    with page.expect_response("**/logs/facets?**"):
+        page.goto("/acme/logs/?last=7d")
+    expect(page.locator(ROWS)).to_have_count(50)
+    page.unroute("**/logs/facets?**")
+    page.get_by_role("link", name="Counts by value").click()
+    page.wait_for_url("**/logs/facets?**")
+    expect(page.get_by_role("heading", name="Counts by value")).to_be_visible()
+    page.locator(".facet__value").first.click()
+    page.wait_for_url("**/acme/logs/?**")
+    expect(page.locator(ROWS).first).to_be_visible()
+
+
+def test_a_phone_asks_for_the_counts_when_they_come_into_sight(page: Page):
+    asked = []
+    page.on("request", lambda request: "/logs/facets?" in request.url and asked.append(request.url))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/acme/logs/?last=7d")
+    page.wait_for_load_state("networkidle")
+    assert asked == []
+    page.get_by_role("link", name="Counts", exact=True).click()
+    expect(page.locator(".facet").first).to_be_visible()
+    assert len(asked) == 1
+
+
+def test_a_bar_leads_to_its_requests(page: Page):
+    page.goto("/acme/logs/?last=7d")
+    bar = page.locator(".chart__bar", has=page.locator("[data-part=failures]")).first
+    requests = re.search(r": ([\d,]+) requests?,", bar.locator("title").text_content())[1]
+    bar.click()
+    page.wait_for_url("**from=**")
+    expect(page.locator(".said__count")).to_have_text(requests)
+
+
+def test_the_chart_can_be_read_and_followed_by_keyboard(page: Page):
+    page.goto("/acme/logs/?last=7d")
+    page.get_by_text("As a list").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("region", name="API requests over time, as a list").get_by_role("link").nth(20).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**from=**")
+
+
+def test_the_counts_are_a_page_without_a_script(browser: Browser, demo: QuickStart):
+    context = browser.new_context(base_url=demo.address, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, demo)
+    page.goto("/acme/logs/?last=7d")
+    page.get_by_role("link", name="Counts by value").click()
+    value = page.locator(".facet__value").first
+    count = value.locator(".facet__count").inner_text()
+    value.click()
+    assert page.locator(".said__count").inner_text() == count
+    context.close()
+
+
 def test_the_columns_one_chooses_stay_in_the_address_or_for_good(page: Page):
     page.goto("/acme-eu/logs/")
     page.get_by_text("Columns", exact=True).click()
@@ -235,7 +326,13 @@ def test_acting_as_someone_is_said_on_every_page_and_in_the_book(page: Page, dem
 @pytest.mark.parametrize("width", [390, 768, 1440])
 @pytest.mark.parametrize(
     "path",
-    ["/", "/acme/logs/?last=7d&status=failure", "/acme/logs/?user=nobody", f"/acme/logs/?q=x:{'y' * 300}"],
+    [
+        "/",
+        "/acme/logs/?last=7d&status=failure",
+        "/acme/logs/?user=nobody",
+        f"/acme/logs/?q=x:{'y' * 300}",
+        "/acme/logs/facets?last=7d",
+    ],
 )
 def test_no_page_is_wider_than_its_window(page: Page, width: int, path: str):
     page.set_viewport_size({"width": width, "height": 800})
