@@ -199,7 +199,7 @@ def test_nothing_moves_when_the_counts_arrive(page: Page, width: int):
     held[0].continue_()
     expect(page.locator(".facet").first).to_be_visible()
     assert page.evaluate(where) == before
-    assert page.evaluate("document.querySelector('.log-table').getBoundingClientRect().top") < 400
+    assert page.evaluate("document.querySelector('.log-table').getBoundingClientRect().top") < 450
     assert page.evaluate("document.activeElement === document.body")
 
 
