@@ -60,7 +60,9 @@ def drop_tables() -> None:
 
 def hour_of(moment: datetime) -> datetime:
     """Return the beginning of the UTC hour of `moment`."""
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def mark(cursor: CursorWrapper, hours: Iterable[datetime]) -> None:
