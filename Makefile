@@ -1,6 +1,6 @@
 # Each of these is one command on a fresh machine with Python 3.11 or newer; they make .venv and fill it as needed.
 
-.PHONY: help demo run test lint lock server dev
+.PHONY: help demo run test lint bench lock server dev bench-packages
 .SILENT:
 
 # The newest Python that can make a virtual environment.
@@ -17,6 +17,7 @@ help:
 	echo "make run     an empty book that records your own requests"
 	echo "make test    the tests"
 	echo "make lint    style, types, templates, migrations, deployment checks"
+	echo "make bench   what we claim about speed, measured (ROWS=2000000; docs/performance.md)"
 	echo "make lock    pin the newest versions of what requirements/*.in name"
 
 demo: server
@@ -36,17 +37,25 @@ lint: dev
 	$(AS_DEPLOYED) $(IN_VENV) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(AS_DEPLOYED) $(IN_VENV) manage.py check --deploy --fail-level WARNING
 
+# What is said on its command line (ROWS=…, ONLY=…, PROFILE=1) is in its environment.
+bench: bench-packages
+	exec $(IN_VENV) -m benchmarks
+
 LOCK = $(IN_VENV) -m uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade
 lock: dev
 	$(LOCK) requirements/server.in -o requirements/server.txt
 	$(LOCK) requirements/dev.in -c requirements/server.txt -o requirements/dev.txt
+	$(LOCK) requirements/bench.in -c requirements/server.txt -o requirements/bench.txt
 
-# The server's packages are among the developer's: either lock, once installed, is enough for the server.
+# The server's packages are among the developer's and the benchmark's: any lock, once installed, is enough for the server.
 server: .venv/bin/pip
 	cmp -s requirements/server.txt .venv/installed-server.txt || $(call install,server)
 
 dev: .venv/bin/pip
 	cmp -s requirements/dev.txt .venv/installed-dev.txt || $(call install,dev)
+
+bench-packages: .venv/bin/pip
+	cmp -s requirements/bench.txt .venv/installed-bench.txt || $(call install,bench)
 
 install = { \
 	echo "Installing what requirements/$(1).txt names into .venv; this happens once." && \

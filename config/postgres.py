@@ -181,9 +181,9 @@ class Cluster:
 
 
 @contextmanager
-def throwaway_server(var: Path, *, bin: Path | None = None) -> Iterator[str]:  # noqa: A002
+def throwaway_server(var: Path, *, bin: Path | None = None, durable: bool = False) -> Iterator[str]:  # noqa: A002
     """Run a server below `var`, a temporary directory, and yield the address of its database."""
-    cluster = Cluster(var, bin=bin, durable=False)
+    cluster = Cluster(var, bin=bin, durable=durable)
     with (var / "postgres.log").open("ab") as log:
         process = cluster.start(log)
     try:
