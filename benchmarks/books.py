@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.http import QueryDict
 
 from auditlog.models import Site
 from auditlog.search.question import Question
-from auditlog.store import partitions
+from auditlog.store import partitions, rollups
 from benchmarks.data import COLUMNS, SITES, Day, Generator, Plan
 from benchmarks.peers import Peer
 
@@ -63,13 +63,14 @@ def make(name: str, plan: Plan, directory: Path, generator: Generator, peers: Se
             cursor.execute("SET statement_timeout = 0")
             # What autovacuum would have done by now to the day that is still open.
             cursor.execute(f"VACUUM ANALYZE {partitions.partition_of(plan.now.date()).name}")
+        say(f"{name}: roll-ups")
+        with transaction.atomic(), connection.cursor() as cursor:
+            rollups.mark(cursor, plan.hours())
+        rollups.roll_up()
+        say(f"{name}: closing the days")
         try:
-            from auditlog.store import closing, rollups
+            from auditlog.store import closing  # type: ignore[attr-defined]
 
-            say(f"{name}: roll-ups")
-            rollups.mark_hours(plan.hours())
-            rollups.roll_up()
-            say(f"{name}: closing the days")
             closing.close_days()
         except ImportError as error:
             say(str(error))

@@ -82,16 +82,10 @@ def _rows(bench: Bench, look_up: LookUp) -> Iterator[Row]:
     contestants = {"Gatebook": gatebook}
     contestants |= {peer.name: lambda turn, peer=peer: asking(peer, turn) for peer in bench.peers}  # type: ignore[misc]
     times = alternate(contestants, repeats=bench.repeats)
-    each_asks = len(turns[0])
-    taken_here = times.pop("Gatebook") / each_asks
-    for name, taken in times.items():
-        yield Row(
-            look_up.what,
-            time_text(taken_here),
-            f"{name}: {time_text(taken / each_asks)}",
-            taken / each_asks / taken_here,
-            AS_FAST,
-        )
+    here = times.pop("Gatebook")
+    for name, there in times.items():
+        one_here, one_there = (time_text(taken / len(turns[0])) for taken in (here, there))
+        yield Row(look_up.what, one_here, f"{name}: {one_there}", there / here, AS_FAST)
 
 
 def picks(peer: Peer, sql: str, turns: int) -> list[list[str]]:
