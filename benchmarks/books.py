@@ -19,7 +19,7 @@ from django.http import QueryDict
 
 from auditlog.models import Site
 from auditlog.search.question import Question
-from auditlog.store import partitions, rollups
+from auditlog.store import closing, partitions, rollups
 from benchmarks.data import COLUMNS, SITES, Day, Generator, Plan
 from benchmarks.peers import Peer
 
@@ -68,12 +68,7 @@ def make(name: str, plan: Plan, directory: Path, generator: Generator, peers: Se
             rollups.mark(cursor, plan.hours())
         rollups.roll_up()
         say(f"{name}: closing the days")
-        try:
-            from auditlog.store import closing  # type: ignore[attr-defined]
-
-            closing.close_days()
-        except ImportError as error:
-            say(str(error))
+        closing.close_days()
     for peer in peers:
         say(f"{name}: {peer.name} puts its table in order")
         peer.finish()
