@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import psycopg
@@ -24,6 +25,7 @@ from benchmarks.data import COLUMNS, SITES, Day, Generator, Plan
 from benchmarks.peers import Peer
 
 BLOCK_BYTES = 1 << 20
+_BEGUN = perf_counter()
 
 
 @dataclass
@@ -76,8 +78,8 @@ def make(name: str, plan: Plan, directory: Path, generator: Generator, peers: Se
 
 
 def say(sentence: str) -> None:
-    """Tell how far we are."""
-    print(sentence, file=sys.stderr, flush=True)
+    """Tell how far we are, and since when."""
+    print(f"{perf_counter() - _BEGUN:5.0f} s  {sentence}", file=sys.stderr, flush=True)
 
 
 def _connection(name: str) -> Any:

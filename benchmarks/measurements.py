@@ -91,7 +91,7 @@ def measure(measurements: Sequence[Measurement], directory: Path, rows: int, *, 
         tenth = None
         if any(measurement.needs_tenth for measurement in measurements):
             tenth = books.make("gatebook_tenth", Plan(rows // 10, plan.now), directory, generator)
-        say(f"the data is there after {perf_counter() - begun:.0f} s")
+        say("the data is there")
         bench = Bench(generator, book, tenth, peers, profile)
         found = []
         for measurement in measurements:

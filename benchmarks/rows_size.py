@@ -14,13 +14,20 @@ from benchmarks.report import Row
 from gatebook.entry import Entry, encode_json
 
 SAMPLE = 100_000
-# One index has a name of its own on every day; what it is on tells which belong together.
+# The indexes of each day have names of their own; those every day has belong to one of the log, look-ups do not.
 SIZES = """
 SELECT kind, sum(bytes) FROM (
     SELECT 'rows' AS kind, pg_table_size(inhrelid) AS bytes FROM pg_inherits WHERE inhparent = %(log)s::regclass
     UNION ALL
-    SELECT regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', 'index '), pg_relation_size(indexrelid)
-    FROM pg_inherits JOIN pg_index ON indrelid = inhrelid WHERE inhparent = %(log)s::regclass
+    SELECT 'index ' || coalesce(common.relname, substr(own.relname, length(day.relname) + 2)),
+        pg_relation_size(indexrelid)
+    FROM pg_inherits AS days
+    JOIN pg_class AS day ON day.oid = days.inhrelid
+    JOIN pg_index ON indrelid = day.oid
+    JOIN pg_class AS own ON own.oid = indexrelid
+    LEFT JOIN pg_inherits AS indexes ON indexes.inhrelid = indexrelid
+    LEFT JOIN pg_class AS common ON common.oid = indexes.inhparent
+    WHERE days.inhparent = %(log)s::regclass
     UNION ALL
     SELECT 'roll-ups', pg_total_relation_size(attrelid) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     WHERE relkind = 'r' AND relname LIKE 'gatebook%%' AND attname = 'requests' AND attnum > 0
