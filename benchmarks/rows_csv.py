@@ -67,7 +67,7 @@ def _speed(question: Question, rows: int, repeats: int) -> Row:
     return Row(
         f"CSV of {rows:,} rows, {bytes_text(size + len(heading))}",
         rate_text(rows, times["Gatebook"]),
-        f"psql \\copy of the same query to /dev/null: {rate_text(rows, times['psql'])}",
+        f"psql \\copy of the same queries to /dev/null: {rate_text(rows, times['psql'])}",
         times["psql"] / times["Gatebook"],
         SPEED,
     )
@@ -78,10 +78,11 @@ def _psql(question: Question) -> list[str]:
     program = str(own) if own.is_file() else shutil.which("psql")
     if program is None:
         raise FileNotFoundError("psql comes neither with the embedded PostgreSQL nor with this system")
-    query = pages.ordered(question).values_list(*(csv.cell(name) for name in COLUMNS)).query
+    cells = [csv.cell(name) for name in COLUMNS]
+    queries = [rows.values_list(*cells).query.sql_with_params() for rows in pages.in_turn(question)]
     with ClientCursor(connection.connection) as cursor:
-        sql = cursor.mogrify(*query.sql_with_params())
-    return [program, "--no-psqlrc", "--quiet", "--command", f"\\copy ({sql}) TO STDOUT WITH (FORMAT csv)"]
+        copies = [f"\\copy ({cursor.mogrify(*query)}) TO STDOUT WITH (FORMAT csv)" for query in queries]
+    return [program, "--no-psqlrc", "--quiet", *(f"--command={copy}" for copy in copies)]
 
 
 def _environment() -> dict[str, str]:
