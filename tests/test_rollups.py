@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from auditlog.models import Site, TouchedHour
-from auditlog.models.rollups import HourByInterface
-from auditlog.search import answers
+from auditlog.models import Site, TouchedDay, TouchedHour
+from auditlog.models.rollups import DAY, ByInterface
+from auditlog.search import answers, sources
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot
 from auditlog.store import closing, partitions, retention, rollups
@@ -82,7 +82,7 @@ class Interleavings(RuleBasedStateMachine):
         with connection.cursor() as cursor:
             for partition in partitions.attached():
                 cursor.execute(f"DROP TABLE {partition.name}")
-            for model in (*rollups.TABLES, TouchedHour):
+            for model in (*rollups.TABLES, TouchedHour, TouchedDay):
                 cursor.execute(f"TRUNCATE {model._meta.db_table}")
 
     @rule(number=st.integers(0, 1), batch=st.lists(entries, min_size=1, max_size=20))
@@ -124,6 +124,11 @@ class Interleavings(RuleBasedStateMachine):
     def roll_up_one_hour(self, minutes: int) -> None:
         """Count one hour, marked or not."""
         rollups.roll_up_hour(rollups.hour_of(NOW - timedelta(minutes=minutes)))
+
+    @rule(days=st.integers(0, 3))
+    def sum_up_one_day(self, days: int) -> None:
+        """Sum up one day, over or not, marked or not."""
+        rollups.roll_up_day(partitions.partition_of((NOW - timedelta(days=days)).date()).start)
 
     @rule()
     def close(self) -> None:
@@ -215,10 +220,10 @@ def test_answers_stay_exact_under_concurrent_writers_and_counters(site, other_si
 
 def test_roll_ups_not_run_for_a_week_leave_answers_exact(site):
     write(site, [entry(created_at=ago(hours=hours), interface="web") for hours in range(24 * 6)])
-    assert not HourByInterface.objects.exists()
+    assert not ByInterface.objects.exists()
     check([site])
     rollups.roll_up()
-    assert HourByInterface.objects.count() == 24 * 6
+    assert ByInterface.objects.filter(minutes=60).count() == 24 * 6
     check([site])
 
 
@@ -239,12 +244,56 @@ def test_what_was_purged_is_counted_no_more(site, other_site, sites_purged):
         assert answers.total(Question.from_query(QueryDict("last=7d"), sites)).count == 5 * (2 - sites_purged)
 
 
+def test_a_day_that_is_over_is_answered_from_its_sum_and_what_came_later_from_its_hours(site):
+    yesterday = partitions.partition_of(ago(days=1).date())
+    write(site, [entry(created_at=hour, interface="web") for hour in yesterday.hours()])
+    whole_day = f"from={yesterday.day}&to={yesterday.day}"
+    rollups.roll_up()
+    assert [group.requests for group in ByInterface.objects.filter(minutes=DAY.total_seconds() // 60)] == [24]
+    assert [source.rows.first().minutes for source in asked(site, whole_day)] == [24 * 60]
+    make_entry(site, created_at=yesterday.start)
+    check([site], whole_day)
+    assert rollups.roll_up_hour(yesterday.start)
+    assert [source.rows.first().minutes for source in asked(site, whole_day)] == [60]
+    check([site], whole_day)
+    assert rollups.roll_up_day(yesterday.start)
+    assert [source.rows.first().minutes for source in asked(site, whole_day)] == [24 * 60]
+    check([site], whole_day)
+
+
+def asked(site: Site, query: str) -> list[sources.Source]:
+    """Where the total of a question is counted."""
+    return sources.sources(Question.from_query(QueryDict(query), [site]))
+
+
+def test_a_day_is_not_summed_up_while_hours_wait_to_be_counted(site):
+    yesterday = partitions.partition_of(ago(days=1).date())
+    make_entry(site, created_at=yesterday.start)
+    assert not rollups.roll_up_day(yesterday.start)
+
+
+def test_the_running_day_is_not_summed_up(site):
+    make_entry(site, created_at=ago(minutes=0))
+    rollups.roll_up()
+    assert not ByInterface.objects.filter(minutes=24 * 60).exists()
+    assert TouchedDay.objects.exists()
+
+
+def test_roll_ups_of_a_removed_site_are_forgotten(site, other_site):
+    for one in (site, other_site):
+        make_entry(one)
+    rollups.roll_up()
+    other_site.delete()
+    rollups.forget_sites()
+    assert set(ByInterface.objects.values_list("site_id", flat=True)) == {site.pk}
+
+
 def test_an_hour_is_counted_once_however_often(site):
     make_entry(site, interface="web")
     hour = rollups.hour_of(ago(minutes=10))
     assert rollups.roll_up_hour(hour)
     assert rollups.roll_up_hour(hour)
-    assert [group.requests for group in HourByInterface.objects.all()] == [1]
+    assert [group.requests for group in ByInterface.objects.filter(minutes=60)] == [1]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -278,7 +327,7 @@ def test_a_book_from_before_the_roll_ups_is_counted_from_its_rows_until_they_are
     with connection.cursor() as cursor:
         for model in rollups.TABLES:
             cursor.execute(f"DROP TABLE {model._meta.db_table}")
-    import_module("auditlog.migrations.0003_touched_hours_and_roll_ups").create(apps, None)
+    import_module("auditlog.migrations.0003_roll_ups").create(apps, None)
     check([site])
     assert TouchedHour.objects.filter(hour=rollups.hour_of(ago(minutes=10))).exists()
     rollups.roll_up()

@@ -5,6 +5,6 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("gatebook", "0003_touched_hours_and_roll_ups")]
+    dependencies = [("gatebook", "0003_roll_ups")]
 
     operations = [TrigramExtension()]

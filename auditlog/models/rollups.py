@@ -1,4 +1,4 @@
-"""Roll-ups: how many entries of a site began in one hour or minute, counted once instead of at every question.
+"""Roll-ups: how many entries of a site began in a day, an hour or a minute, counted once instead of at every question.
 
 A column of a roll-up has the name it has in the log, so that a search key asks either in the same words.
 """
@@ -9,21 +9,24 @@ from datetime import timedelta
 
 from django.db import models
 
-HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 class RollUp(models.Model):
-    """One group of entries: those that began within `grain` of `start` and are equal in the columns below.
+    """One group of entries: those that began in the `minutes` from `start` on and are equal in the columns below.
 
     Unmanaged: `store/rollups.py` makes the tables and alone writes them.
     """
 
-    grain = HOUR
+    grains: tuple[timedelta, ...] = (DAY, HOUR)
+    """The lengths of time it counts, each on its own."""
 
-    pk = models.CompositePrimaryKey("start", "site_id")  # for Django, which wants one; the groups have no key
-    start = models.DateTimeField()
+    pk = models.CompositePrimaryKey("site_id", "start")  # for Django, which wants one; the groups have no key
     site_id = models.IntegerField()
+    minutes = models.SmallIntegerField()
+    start = models.DateTimeField()
     success = models.BooleanField()
     requests = models.IntegerField()
 
@@ -37,74 +40,65 @@ class RollUp(models.Model):
         return [field.name for field in cls._meta.local_concrete_fields if field.name not in _SHARED]
 
 
-_SHARED = ("start", "site_id", "success", "requests")
+_SHARED = ("site_id", "minutes", "start", "success", "requests")
 
 
-class MinuteByInterface(RollUp):
-    """For charts of hours, and for the edges of longer ones."""
+class ByInterface(RollUp):
+    """For totals, charts, and the facets Interface and Status; the minutes for charts of hours and edges of days."""
 
-    grain = MINUTE
+    grains = (DAY, HOUR, MINUTE)
     interface = models.TextField(null=True)
 
     class Meta(RollUp.Meta):
-        db_table = "gatebook_minutebyinterface"
+        db_table = "gatebook_rollup_interface"
 
 
-class HourByInterface(RollUp):
-    """For totals, charts of days, and the facets Interface and Status."""
-
-    interface = models.TextField(null=True)
-
-    class Meta(RollUp.Meta):
-        db_table = "gatebook_hourbyinterface"
-
-
-class HourByMethod(RollUp):
+class ByMethod(RollUp):
     """For the facet Request Method."""
 
     request_method = models.TextField(null=True)
 
     class Meta(RollUp.Meta):
-        db_table = "gatebook_hourbymethod"
+        db_table = "gatebook_rollup_method"
 
 
-class HourByCode(RollUp):
+class ByCode(RollUp):
     """For the facet Response Code."""
 
     response_code = models.SmallIntegerField(null=True)
 
     class Meta(RollUp.Meta):
-        db_table = "gatebook_hourbycode"
+        db_table = "gatebook_rollup_code"
 
 
-class HourByErrorType(RollUp):
+class ByErrorType(RollUp):
     """For the facet Error Type."""
 
     error_type = models.TextField(null=True)
 
     class Meta(RollUp.Meta):
-        db_table = "gatebook_hourbyerrortype"
+        db_table = "gatebook_rollup_error_type"
 
 
-class HourByApiName(RollUp):
+class ByApiName(RollUp):
     """For the facet API Name."""
 
     api_name = models.TextField(null=True)
 
     class Meta(RollUp.Meta):
-        db_table = "gatebook_hourbyapiname"
+        db_table = "gatebook_rollup_api_name"
 
 
-class HourByDuration(RollUp):
+class ByDuration(RollUp):
     """For percentiles; `duration_bucket` is a step on a log scale (`models/durations.py`)."""
 
     duration_bucket = models.SmallIntegerField(null=True)
 
     class Meta(RollUp.Meta):
-        db_table = "gatebook_hourbyduration"
+        db_table = "gatebook_rollup_duration"
 
 
-class HourByError(RollUp):
+class ByError(RollUp):
     """For the top error types by API name and interface; holds only entries with an Error Type."""
 
     error_type = models.TextField()
@@ -112,28 +106,32 @@ class HourByError(RollUp):
     interface = models.TextField(null=True)
 
     class Meta(RollUp.Meta):
-        db_table = "gatebook_hourbyerror"
+        db_table = "gatebook_rollup_error"
 
 
-ROLL_UPS: tuple[type[RollUp], ...] = (
-    MinuteByInterface,
-    HourByInterface,
-    HourByMethod,
-    HourByCode,
-    HourByErrorType,
-    HourByApiName,
-    HourByDuration,
-)
+ROLL_UPS: tuple[type[RollUp], ...] = (ByInterface, ByMethod, ByCode, ByErrorType, ByApiName, ByDuration)
 """Those that count every entry, the narrowest first: each answers whatever asks for its columns alone."""
 
 
 class TouchedHour(models.Model):
-    """A mark: rows of this hour were written or deleted after its roll-ups were made. Appended, never unique.
+    """A mark: rows of this hour were written or deleted after it was counted. Appended, never unique.
 
-    Until the hour is rolled up again, it is answered from its rows.
+    Until it is counted again, the hour is answered from its rows.
     """
 
     hour = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H} UTC"
+
+
+class TouchedDay(models.Model):
+    """A mark: hours of this UTC day were counted anew after it was summed up. Appended, never unique.
+
+    Until it is summed up again, the day is answered from its hours.
+    """
+
+    day = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.day:%Y-%m-%d} UTC"

@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.durations import typical_ms
-from auditlog.models.rollups import HourByError
+from auditlog.models.rollups import ByError
 from auditlog.search import buckets
 from auditlog.search.question import Question
 from auditlog.search.slices import slices
@@ -236,7 +236,7 @@ _Failure = tuple[str, str | None, str | None]
 def _errors(question: Question) -> Counter[_Failure]:
     columns = ("error_type", "api_name", "interface")
     counts: Counter[_Failure] = Counter()
-    for source in sources(question, columns, among=(HourByError,)):
+    for source in sources(question, columns, among=(ByError,)):
         failed = replace(source, rows=source.rows.filter(error_type__isnull=False))
         for error_type, api_name, interface, requests in failed.grouped(*columns):
             counts[error_type, api_name, interface] += requests

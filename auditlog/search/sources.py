@@ -10,14 +10,14 @@ from typing import Any
 from django.db.models import Count, QuerySet, Sum
 from django.db.models.expressions import Combinable
 
-from auditlog.models import ApiRequestLog, TouchedHour
+from auditlog.models import ApiRequestLog, TouchedDay, TouchedHour
 from auditlog.models.durations import DurationBucket
-from auditlog.models.rollups import HOUR, ROLL_UPS, RollUp
+from auditlog.models.rollups import DAY, HOUR, MINUTE, ROLL_UPS, RollUp
 from auditlog.search.question import Question, Span, in_spans
 from auditlog.search.timerange import TimeRange
 
 MOST_RANGES = 40
-"""Ranges of one query; more than so many marked hours are answered together with the hours between them."""
+"""Ranges of one query; more than so many touched hours are answered together with the hours between them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,17 +61,18 @@ def sources(
     wanted = {*columns, *question.columns_asked(without)} - {"success"}
     able: dict[timedelta, type[RollUp]] = {}
     for model in among:
-        if wanted <= set(model.columns()) and all(is_whole(moment, model.grain) for moment in boundaries):
-            able.setdefault(model.grain, model)
+        if wanted <= set(model.columns()):
+            for grain in model.grains:
+                if all(is_whole(moment, grain) for moment in boundaries):
+                    able.setdefault(grain, model)
     rest = list(question.spans)
     found = []
-    marked = _marked_hours(rest) if able else []
+    touched = _touched(rest) if able and rest else {grain: [] for grain in able}
     for grain in sorted(able, reverse=True):
-        model = able[grain]
-        covered, rest = _covered(rest, marked, grain)
+        covered, rest = _covered(rest, touched[grain], grain)
         if covered:
-            groups = question.meeting(model._default_manager.all(), without).filter(in_spans(covered, "start"))
-            found.append(Source(groups, "start", Sum("requests"), is_log=False))
+            groups = able[grain]._default_manager.filter(in_spans(covered, "start"), minutes=grain // MINUTE)
+            found.append(Source(question.meeting(groups, without), "start", Sum("requests"), is_log=False))
     if rest:
         rows = question.meeting(ApiRequestLog.objects.all(), without).filter(in_spans(rest, "created_at"))
         if "duration_bucket" in wanted:
@@ -86,11 +87,11 @@ def is_rolled_up(question: Question) -> bool:
 
 
 def is_whole(moment: datetime, grain: timedelta) -> bool:
-    """Tell whether `moment` begins an hour, a minute or whatever `grain` is."""
+    """Tell whether `moment` begins a day, an hour or whatever `grain` is."""
     return not (moment - _EPOCH) % grain
 
 
-def _covered(spans: list[Span], marked: list[TimeRange], grain: timedelta) -> tuple[list[Span], list[Span]]:
+def _covered(spans: list[Span], touched: list[TimeRange], grain: timedelta) -> tuple[list[Span], list[Span]]:
     """Split `spans` into what a roll-up of `grain` can answer, and the rest."""
     covered, rest = [], []
     for span in spans:
@@ -99,7 +100,7 @@ def _covered(spans: list[Span], marked: list[TimeRange], grain: timedelta) -> tu
         if start >= end:
             rest.append(span)
             continue
-        holes = [hole for hole in marked if hole.start < end and hole.end > start]
+        holes = [hole for hole in touched if hole.start < end and hole.end > start]
         true = list(_between(start, end, holes))
         covered += [Span(span.sites, each) for each in true]
         rest += [Span(span.sites, each) for each in _between(span.time.start, span.time.end, true)]
@@ -116,24 +117,40 @@ def _between(start: datetime, end: datetime, holes: list[TimeRange]) -> Iterator
         yield TimeRange(start, end)
 
 
-def _marked_hours(spans: Sequence[Span]) -> list[TimeRange]:
-    """Return the hours whose roll-ups are not true, as at most `MOST_RANGES` ranges in order."""
-    if not spans:
-        return []
+def _touched(spans: Sequence[Span]) -> dict[timedelta, list[TimeRange]]:
+    """Return, for each grain, where its roll-ups are not true: at most `MOST_RANGES` in order and apart."""
     least = min(span.time.start for span in spans)
     most = max(span.time.end for span in spans)
-    marks = TouchedHour.objects.filter(hour__gt=least - HOUR, hour__lt=most)
-    ranges: list[TimeRange] = []
-    for hour in marks.order_by("hour").values_list("hour", flat=True).distinct():
-        if ranges and ranges[-1].end == hour:
-            ranges[-1] = TimeRange(ranges[-1].start, hour + HOUR)
+    hours = _in_order(TouchedHour.objects.filter(hour__gt=least - HOUR, hour__lt=most), "hour")
+    days = {_midnight(hour) for hour in hours}
+    days.update(_in_order(TouchedDay.objects.filter(day__gt=least - DAY, day__lt=most), "day"))
+    by_hour = _few([TimeRange(hour, hour + HOUR) for hour in hours])
+    by_day = _few([TimeRange(day, day + DAY) for day in sorted(days)])
+    return {DAY: by_day, HOUR: by_hour, MINUTE: by_hour}
+
+
+def _in_order(marks: QuerySet[Any], column: str) -> list[datetime]:
+    return list(marks.order_by(column).values_list(column, flat=True).distinct())
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment - (moment - _EPOCH) % DAY
+
+
+def _few(ranges: Sequence[TimeRange]) -> list[TimeRange]:
+    """Join what touches, and where that leaves too many, what is nearest.
+
+    What lies in a gap is then counted in finer grains or rows, which is as true and only slower.
+    """
+    joined: list[TimeRange] = []
+    for each in ranges:
+        if joined and joined[-1].end == each.start:
+            joined[-1] = TimeRange(joined[-1].start, each.end)
         else:
-            ranges.append(TimeRange(hour, hour + HOUR))
-    if len(ranges) <= MOST_RANGES:
-        return ranges
-    # What lies in a gap is counted from its rows, which is as true and only slower: close the smallest gaps.
-    gaps = sorted(range(1, len(ranges)), key=lambda place: ranges[place].start - ranges[place - 1].end)
-    kept = sorted(gaps[len(ranges) - MOST_RANGES :])
-    starts = [0, *kept]
-    ends = [place - 1 for place in (*kept, len(ranges))]
-    return [TimeRange(ranges[first].start, ranges[last].end) for first, last in zip(starts, ends, strict=True)]
+            joined.append(each)
+    if len(joined) <= MOST_RANGES:
+        return joined
+    gaps = sorted(range(1, len(joined)), key=lambda place: joined[place].start - joined[place - 1].end)
+    kept = sorted(gaps[len(joined) - MOST_RANGES :])
+    starts, ends = [0, *kept], [*kept, len(joined)]
+    return [TimeRange(joined[first].start, joined[end - 1].end) for first, end in zip(starts, ends, strict=True)]

@@ -14,7 +14,7 @@ def create(apps: object, schema_editor: object) -> None:
 
 
 def drop(apps: object, schema_editor: object) -> None:
-    """Drop the roll-ups; the marks go with their own table."""
+    """Drop the roll-ups; the marks go with their own tables."""
     rollups.drop_tables()
 
 
@@ -25,79 +25,83 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="HourByApiName",
+            name="ByApiName",
             fields=[
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "site_id", "start", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("start", models.DateTimeField()),
                 ("site_id", models.IntegerField()),
+                ("minutes", models.SmallIntegerField()),
+                ("start", models.DateTimeField()),
                 ("success", models.BooleanField()),
                 ("requests", models.IntegerField()),
                 ("api_name", models.TextField(null=True)),
             ],
             options={
-                "db_table": "gatebook_hourbyapiname",
+                "db_table": "gatebook_rollup_api_name",
                 "abstract": False,
                 "managed": False,
             },
         ),
         migrations.CreateModel(
-            name="HourByCode",
+            name="ByCode",
             fields=[
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "site_id", "start", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("start", models.DateTimeField()),
                 ("site_id", models.IntegerField()),
+                ("minutes", models.SmallIntegerField()),
+                ("start", models.DateTimeField()),
                 ("success", models.BooleanField()),
                 ("requests", models.IntegerField()),
                 ("response_code", models.SmallIntegerField(null=True)),
             ],
             options={
-                "db_table": "gatebook_hourbycode",
+                "db_table": "gatebook_rollup_code",
                 "abstract": False,
                 "managed": False,
             },
         ),
         migrations.CreateModel(
-            name="HourByDuration",
+            name="ByDuration",
             fields=[
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "site_id", "start", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("start", models.DateTimeField()),
                 ("site_id", models.IntegerField()),
+                ("minutes", models.SmallIntegerField()),
+                ("start", models.DateTimeField()),
                 ("success", models.BooleanField()),
                 ("requests", models.IntegerField()),
                 ("duration_bucket", models.SmallIntegerField(null=True)),
             ],
             options={
-                "db_table": "gatebook_hourbyduration",
+                "db_table": "gatebook_rollup_duration",
                 "abstract": False,
                 "managed": False,
             },
         ),
         migrations.CreateModel(
-            name="HourByError",
+            name="ByError",
             fields=[
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "site_id", "start", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("start", models.DateTimeField()),
                 ("site_id", models.IntegerField()),
+                ("minutes", models.SmallIntegerField()),
+                ("start", models.DateTimeField()),
                 ("success", models.BooleanField()),
                 ("requests", models.IntegerField()),
                 ("error_type", models.TextField()),
@@ -105,94 +109,83 @@ class Migration(migrations.Migration):
                 ("interface", models.TextField(null=True)),
             ],
             options={
-                "db_table": "gatebook_hourbyerror",
+                "db_table": "gatebook_rollup_error",
                 "abstract": False,
                 "managed": False,
             },
         ),
         migrations.CreateModel(
-            name="HourByErrorType",
+            name="ByErrorType",
             fields=[
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "site_id", "start", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("start", models.DateTimeField()),
                 ("site_id", models.IntegerField()),
+                ("minutes", models.SmallIntegerField()),
+                ("start", models.DateTimeField()),
                 ("success", models.BooleanField()),
                 ("requests", models.IntegerField()),
                 ("error_type", models.TextField(null=True)),
             ],
             options={
-                "db_table": "gatebook_hourbyerrortype",
+                "db_table": "gatebook_rollup_error_type",
                 "abstract": False,
                 "managed": False,
             },
         ),
         migrations.CreateModel(
-            name="HourByInterface",
+            name="ByInterface",
             fields=[
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "site_id", "start", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("start", models.DateTimeField()),
                 ("site_id", models.IntegerField()),
+                ("minutes", models.SmallIntegerField()),
+                ("start", models.DateTimeField()),
                 ("success", models.BooleanField()),
                 ("requests", models.IntegerField()),
                 ("interface", models.TextField(null=True)),
             ],
             options={
-                "db_table": "gatebook_hourbyinterface",
+                "db_table": "gatebook_rollup_interface",
                 "abstract": False,
                 "managed": False,
             },
         ),
         migrations.CreateModel(
-            name="HourByMethod",
+            name="ByMethod",
             fields=[
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
+                        "site_id", "start", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("start", models.DateTimeField()),
                 ("site_id", models.IntegerField()),
+                ("minutes", models.SmallIntegerField()),
+                ("start", models.DateTimeField()),
                 ("success", models.BooleanField()),
                 ("requests", models.IntegerField()),
                 ("request_method", models.TextField(null=True)),
             ],
             options={
-                "db_table": "gatebook_hourbymethod",
+                "db_table": "gatebook_rollup_method",
                 "abstract": False,
                 "managed": False,
             },
         ),
         migrations.CreateModel(
-            name="MinuteByInterface",
+            name="TouchedDay",
             fields=[
-                (
-                    "pk",
-                    models.CompositePrimaryKey(
-                        "start", "site_id", blank=True, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
-                ("start", models.DateTimeField()),
-                ("site_id", models.IntegerField()),
-                ("success", models.BooleanField()),
-                ("requests", models.IntegerField()),
-                ("interface", models.TextField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateTimeField(db_index=True)),
             ],
-            options={
-                "db_table": "gatebook_minutebyinterface",
-                "abstract": False,
-                "managed": False,
-            },
         ),
         migrations.CreateModel(
             name="TouchedHour",
