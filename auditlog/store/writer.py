@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -16,6 +17,7 @@ from msgspec.structs import astuple
 from psycopg import errors
 
 from auditlog.models import Site
+from auditlog.models.rollups import HOUR
 from auditlog.store import partitions, rollups
 from gatebook.entry import FIELDS, Entry
 
@@ -26,6 +28,7 @@ Row = tuple[Any, ...]
 
 _RETRIES = 4
 _COLUMNS = ("site_id", *FIELDS)
+_MOMENT = itemgetter(_COLUMNS.index("created_at"))
 _KEY = itemgetter(*(_COLUMNS.index(name) for name in ("created_at", "site_id", "request_id")))
 _NAMES = ", ".join(_COLUMNS)
 _COPY = f"COPY {partitions.TABLE} ({_NAMES}) FROM STDIN"
@@ -83,8 +86,9 @@ def write(site: Site, entries: Sequence[Entry]) -> Written:
 
 def _store(site: Site, entries: list[Entry]) -> int:
     # Ordered by the key, because unordered re-sends deadlock.
-    rows = sorted((_row(site, entry) for entry in entries), key=_KEY)
-    hours = {rollups.hour_of(entry.created_at) for entry in entries}
+    site_id = site.pk
+    rows = sorted([_row(site_id, entry) for entry in entries], key=_KEY)
+    hours = list(_hours([_MOMENT(row) for row in rows]))
     for _ in range(_RETRIES):
         try:
             return _write(rows, hours)
@@ -96,7 +100,7 @@ def _store(site: Site, entries: list[Entry]) -> int:
     return _write(rows, hours)
 
 
-def _write(rows: list[Row], hours: set[datetime]) -> int:
+def _write(rows: list[Row], hours: list[datetime]) -> int:
     """Store the rows in one transaction, straight into the log; only where some are there already, around those."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = on")  # who is told "stored" may forget the entry
@@ -126,6 +130,15 @@ def _copy(cursor: CursorWrapper, statement: str, rows: list[Row]) -> None:
             copy.write_row(row)
 
 
-def _row(site: Site, entry: Entry) -> Row:
+def _hours(moments: list[datetime]) -> Iterator[datetime]:
+    """Yield the hours of moments in order."""
+    place = 0
+    while place < len(moments):
+        hour = rollups.hour_of(moments[place])
+        yield hour
+        place = bisect_left(moments, hour + HOUR, place)
+
+
+def _row(site_id: int, entry: Entry) -> Row:
     *values, details = astuple(entry)
-    return (site.pk, *values, json.dumps(details) if details else None)
+    return (site_id, *values, json.dumps(details) if details else None)
