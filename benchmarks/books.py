@@ -68,6 +68,8 @@ def make(name: str, plan: Plan, directory: Path, generator: Generator, peers: Se
         with transaction.atomic(), connection.cursor() as cursor:
             rollups.mark(cursor, plan.hours())
         rollups.roll_up()
+        with transaction.atomic(), connection.cursor() as cursor:
+            rollups.mark(cursor, plan.hours()[-1:])  # where entries arrive, the running hour is always marked
         say(f"{name}: closing the days")
         closing.close_days()
         _tidy(plan)
