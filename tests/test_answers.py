@@ -29,12 +29,12 @@ def ask(sites: Site | Sequence[Site], query: str = "", **kwargs: Any) -> Questio
 
 
 def mixed(number: int, span: timedelta, seed: int = 1) -> list[Entry]:
-    """Entries of the last `span` with few values each, some missing."""
+    """Entries of a dozen hours of the last `span`, with few values each, some missing."""
     dice = random.Random(seed)
     now = datetime.now(UTC)
     return [
         entry(
-            created_at=now - span * dice.random(),
+            created_at=now - span * dice.randrange(12) / 12 - timedelta(minutes=50) * dice.random(),
             interface=dice.choice(["web", "sftp", "restapi", None]),
             response_code=dice.choice([200, 200, 201, 404, 500, None]),
             request_method=dice.choice(["GET", "POST", None]),
@@ -90,15 +90,15 @@ def test_total_and_volume_count_the_rows(book, query):
         assert (bucket.count, bucket.failures) == (len(within), sum(not row.success for row in within))
 
 
-@pytest.mark.parametrize("key", FACETS)
 @pytest.mark.parametrize("query", QUESTIONS)
-def test_a_facet_counts_the_rows_that_meet_all_conditions_but_its_own(book, query, key):
+def test_a_facet_counts_the_rows_that_meet_all_conditions_but_its_own(book, query):
     question = ask(book, query)
-    counted = Counter(question.rows(without=key).values_list(FACETS[key], flat=True))
-    facet = answers.facet(question, key)
-    assert dict(facet.values) == dict(counted)
-    assert [count for _, count in facet.values] == sorted(counted.values(), reverse=True)
-    assert not facet.has_more
+    for key, column in FACETS.items():
+        counted = Counter(question.rows(without=key).values_list(column, flat=True))
+        facet = answers.facet(question, key)
+        assert dict(facet.values) == dict(counted), key
+        assert [count for _, count in facet.values] == sorted(counted.values(), reverse=True)
+        assert not facet.has_more
 
 
 def test_a_facet_names_the_most_frequent_and_says_that_there_are_more(site):
@@ -178,7 +178,7 @@ def test_many_scattered_marked_hours_are_answered_with_few_ranges(site):
     write(site, [entry(created_at=ago(hours=4 * number + 2)) for number in range(60)])
     question = ask(site, "last=30d")
     assert answers.total(question).count == 360
-    assert len(sources._touched(question.spans)[HOUR]) == sources.MOST_RANGES
+    assert len(sources._touched(question)[HOUR]) == sources.MOST_RANGES
 
 
 def test_the_rows_are_not_read_where_the_roll_ups_are_true(site, django_assert_num_queries):

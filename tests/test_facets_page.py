@@ -258,4 +258,4 @@ def test_it_asks_as_often_however_many_rows_there_are(visitor, site: Site, query
             for number in range(60)
         ],
     )
-    assert queries() == few < 110
+    assert queries() == few < 150

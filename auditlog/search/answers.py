@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Count, DateTimeField, F, Func, IntegerField, Value
+from django.db.models import DateTimeField, F, Func, IntegerField, Value
 from django.db.models.functions import Coalesce
 
 from auditlog.models import ApiRequestLog
@@ -146,17 +146,13 @@ class Facet:
 def facet(question: Question, key: str) -> Facet:
     """Count the values of one of `FACETS`."""
     column = FACETS[key]
-    if key in ROW_FACETS:
-        value = Coalesce(column, STANDING_IN[key]) if key in STANDING_IN else F(column)
-        rows = question.rows(without=key).order_by().values(_value=value).annotate(_requests=Count("*"))
-        found = list(rows.order_by("-_requests", "_value").values_list("_value", "_requests")[: FACET_SIZE + 1])
-    else:
-        counts: Counter[Any] = Counter()
-        for source in sources(question, [column], without=key):
-            for value, requests in source.grouped(column):
-                counts[value] += requests
-        found = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return Facet(key, tuple(found[:FACET_SIZE]), len(found) > FACET_SIZE)
+    value = Coalesce(column, STANDING_IN[key]) if key in STANDING_IN else F(column)
+    counts: Counter[Any] = Counter()
+    for source in sources(question, [column], without=key):
+        for found, requests in source.grouped(_value=value):
+            counts[found] += requests
+    most = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return Facet(key, tuple(most[:FACET_SIZE]), len(most) > FACET_SIZE)
 
 
 @dataclass(frozen=True)
@@ -196,8 +192,14 @@ def _bucket_at(counts: Counter[int], rank: int) -> int:
 
 def slowest(question: Question, size: int = 10) -> list[ApiRequestLog]:
     """Return the matching requests that took longest, the longest first."""
-    rows = question.rows().filter(duration_ms__isnull=False)
-    return list(rows.order_by(F("duration_ms").desc(nulls_last=True), "-created_at", "-site_id", "-request_id")[:size])
+    slow: list[ApiRequestLog] = []
+    for time in slices(question.time):
+        rows = question.within(time).rows().filter(duration_ms__isnull=False)
+        with part():
+            slow += rows.order_by(F("duration_ms").desc(nulls_last=True), "-created_at", "-site_id", "-request_id")[
+                :size
+            ]
+    return sorted(slow, key=lambda row: (row.duration_ms, row.created_at), reverse=True)[:size]
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,7 @@ class Question:
 
     def within(self, time: TimeRange) -> Question:
         """Return the same question about a part of its time."""
-        spans = (Span(span.sites, clipped) for span in self.spans if (clipped := span.time.clipped(time)))
-        return replace(self, time=time, spans=tuple(spans))
+        return replace(self, time=time, spans=within(self.spans, time))
 
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
@@ -181,6 +180,11 @@ class Question:
 def site_retention(site: Site) -> timedelta:
     """Return how long an entry of `site` is in sight."""
     return timedelta(days=site.retention_days)
+
+
+def within(spans: Iterable[Span], time: TimeRange) -> tuple[Span, ...]:
+    """Return what of `spans` lies in `time`."""
+    return tuple(Span(span.sites, clipped) for span in spans if (clipped := span.time.clipped(time)))
 
 
 def in_spans(spans: Iterable[Span], column: str) -> Q:

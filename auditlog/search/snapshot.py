@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
+from typing import Any, TypeVar, cast
 
 from django.db import OperationalError, connection, transaction
 from psycopg import errors
@@ -15,18 +16,35 @@ class OutOfBudget(Exception):
     """A part of the page took longer than it may; the rest of the page stands."""
 
 
+T = TypeVar("T")
+
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_known: ContextVar[dict[Hashable, Any] | None] = ContextVar("known", default=None)
 
 
 @contextmanager
 def one_snapshot() -> Iterator[None]:
     """Answer everything inside from the same moment: REPEATABLE READ, READ ONLY."""
     outermost = not connection.in_atomic_block  # within a test's transaction the level can no longer be set
-    with transaction.atomic():
-        if outermost:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
+    token = _known.set({})
+    try:
+        with transaction.atomic():
+            if outermost:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+    finally:
+        _known.reset(token)
+
+
+def once(key: Hashable, ask: Callable[[], T]) -> T:
+    """Return what `ask` answers, the same within one snapshot, in which it cannot change: several answers need it."""
+    known = _known.get()
+    if known is None:
+        return ask()
+    if key not in known:
+        known[key] = ask()
+    return cast(T, known[key])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,18 +14,22 @@ from django.db.models.expressions import Combinable
 from auditlog.models import ApiRequestLog, TouchedDay, TouchedHour
 from auditlog.models.durations import DurationBucket
 from auditlog.models.rollups import DAY, HOUR, MINUTE, ROLL_UPS, RollUp
-from auditlog.search.question import Question, Span, in_spans
+from auditlog.search.question import Question, Span, in_spans, within
+from auditlog.search.slices import slices
+from auditlog.search.snapshot import once, part
 from auditlog.search.timerange import TimeRange
 
 MOST_RANGES = 40
 """Ranges of one query; more than so many touched hours are answered together with the hours between them."""
+LONG = 3 * DAY
+"""A time of rows whose locks are worth giving back at once."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of the log, or groups of a roll-up, that match a question; `requests` counts the entries among them.
+    """Some rows of the log, or groups of a roll-up, that match a question; `requests` counts the entries among them.
 
     The sources of a question together hold each matching entry once.
     """
@@ -33,16 +38,21 @@ class Source:
     time: str
     requests: Combinable
     is_log: bool
+    is_long: bool = False
+    """It reads the rows of many days: asked in a `part()` of its own, which gives their locks back."""
 
     def grouped(self, *columns: str, **expressions: Combinable) -> Iterator[tuple[Any, ...]]:
         """Yield the values of the expressions and the columns, and the number of entries with them."""
         names = [*expressions, *columns]
         groups = self.rows.order_by().values(*columns, **expressions).annotate(_requests=self.requests)
-        yield from groups.values_list(*names, "_requests")
+        with part() if self.is_long else nullcontext():
+            found = list(groups.values_list(*names, "_requests"))
+        yield from found
 
     def total(self) -> int:
         """Return the number of entries."""
-        return int(self.rows.order_by().aggregate(_requests=self.requests)["_requests"] or 0)
+        with part() if self.is_long else nullcontext():
+            return int(self.rows.order_by().aggregate(_requests=self.requests)["_requests"] or 0)
 
 
 def sources(
@@ -67,17 +77,20 @@ def sources(
                     able.setdefault(grain, model)
     rest = list(question.spans)
     found = []
-    touched = _touched(rest) if able and rest else {grain: [] for grain in able}
+    touched = _touched(question) if able and rest else {grain: [] for grain in able}
     for grain in sorted(able, reverse=True):
         covered, rest = _covered(rest, touched[grain], grain)
         if covered:
             groups = able[grain]._default_manager.filter(in_spans(covered, "start"), minutes=grain // MINUTE)
             found.append(Source(question.meeting(groups, without), "start", Sum("requests"), is_log=False))
-    if rest:
-        rows = question.meeting(ApiRequestLog.objects.all(), without).filter(in_spans(rest, "created_at"))
-        if "duration_bucket" in wanted:
-            rows = rows.annotate(duration_bucket=DurationBucket("duration_ms"))
-        found.append(Source(rows, "created_at", Count("*"), is_log=True))
+    log = question.meeting(ApiRequestLog.objects.all(), without)
+    if "duration_bucket" in wanted:
+        log = log.annotate(duration_bucket=DurationBucket("duration_ms"))
+    for time in slices(question.time):
+        if here := within(rest, time):
+            is_long = max(span.time.end - span.time.start for span in here) > LONG
+            rows = log.filter(in_spans(here, "created_at"))
+            found.append(Source(rows, "created_at", Count("*"), is_log=True, is_long=is_long))
     return found
 
 
@@ -117,10 +130,14 @@ def _between(start: datetime, end: datetime, holes: list[TimeRange]) -> Iterator
         yield TimeRange(start, end)
 
 
-def _touched(spans: Sequence[Span]) -> dict[timedelta, list[TimeRange]]:
+def _touched(question: Question) -> dict[timedelta, list[TimeRange]]:
     """Return, for each grain, where its roll-ups are not true: at most `MOST_RANGES` in order and apart."""
-    least = min(span.time.start for span in spans)
-    most = max(span.time.end for span in spans)
+    least = min(span.time.start for span in question.spans)
+    most = max(span.time.end for span in question.spans)
+    return once(("touched", least, most), lambda: _touched_between(least, most))
+
+
+def _touched_between(least: datetime, most: datetime) -> dict[timedelta, list[TimeRange]]:
     hours = _in_order(TouchedHour.objects.filter(hour__gt=least - HOUR, hour__lt=most), "hour")
     days = {_midnight(hour) for hour in hours}
     days.update(_in_order(TouchedDay.objects.filter(day__gt=least - DAY, day__lt=most), "day"))
