@@ -72,7 +72,7 @@ class DuckDB:
 
     def bucket(self, minutes: int) -> str:
         """Return the SQL of a row's time bucket."""
-        return f"epoch_ms(created_at) // {minutes * 60_000} * {minutes}"
+        return f"epoch_us(created_at) // {minutes * 60_000_000} * {minutes}"  # epoch_ms rounds up
 
     def close(self) -> None:
         """Close the file."""

@@ -76,13 +76,21 @@ def test_an_empty_book_has_nothing_to_purge(db):
     assert retention.purge() == retention.Purged()
 
 
-def test_the_last_instant_of_the_retention_stays(site):
+def test_the_last_instant_of_the_retention_stays(site, other_site):
     now = datetime.now(UTC)
     make_entry(site, created_at=now - timedelta(days=7), request_path="/edge")
     make_entry(site, created_at=now - timedelta(days=7, microseconds=1), request_path="/past")
     shorten(site, 7)
     retention.purge(now)
     assert paths() == {"/edge"}
+
+
+def test_a_day_past_the_longest_retention_leaves_whole_once_it_is_over(site):
+    past = make_entry(site, created_at=ago(days=8))
+    shorten(site, 7)
+    day = partitions.partition_of(past.created_at.date())
+    assert retention.purge(day.end + timedelta(days=7, microseconds=-1)) == retention.Purged()
+    assert retention.purge(day.end + timedelta(days=7)).days == [day.day]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,7 +14,7 @@ from auditlog.search import answers
 from auditlog.search.cursor import Cursor, cursor_at, cursor_at_time
 from auditlog.search.filters import Rows
 from auditlog.search.question import SORTED_OVER_EVERYTHING, Order, Question
-from auditlog.search.slices import MOST_DAYS, slices
+from auditlog.search.slices import slices
 from auditlog.search.snapshot import OutOfBudget, part
 from auditlog.search.timerange import TimeRange
 
@@ -82,9 +82,8 @@ def _found(
     beyond = _key_beyond(cursor, down=down) if cursor else Q()
     found: list[ApiRequestLog] = []
     time = question.time if cursor is None else _from_cursor(question.time, cursor, down=down)
-    # A Request-ID is a row or none, and its index needs no early end.
-    days = MOST_DAYS - 1 if "request" in question.conditions() else 1
-    for number, here in enumerate(slices(time, newest_first=down, days=days)):
+    is_one = "request" in question.conditions()  # a row or none: its index is asked at once, not slice by slice
+    for number, here in enumerate([time] if is_one else slices(time, newest_first=down)):
         rows = _sorted(question.within(here).rows().filter(beyond), order, backwards=backwards)
         try:
             with part():

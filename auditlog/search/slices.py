@@ -11,11 +11,12 @@ MOST_DAYS = 31
 """A slice's days: each is a partition with a dozen indexes, and a query locks them all."""
 
 
-def slices(time: TimeRange, *, newest_first: bool = True, days: int = 1) -> Iterator[TimeRange]:
-    """Yield `time` from its end back, or from its beginning on, in slices that grow: `days`, a week, then `MOST_DAYS`.
+def slices(time: TimeRange, *, newest_first: bool = True) -> Iterator[TimeRange]:
+    """Yield `time` from its end back, or from its beginning on, in slices that grow: a day, a week, then `MOST_DAYS`.
 
     They are cut at UTC midnights, as the partitions are; the first also holds the day that `time` cuts in two.
     """
+    days = 1
     start, end = time.start, time.end
     while start < end:
         if newest_first:
@@ -28,7 +29,7 @@ def slices(time: TimeRange, *, newest_first: bool = True, days: int = 1) -> Iter
             end_here = min(end, whole)
             yield TimeRange(start, end_here)
             start = end_here
-        days = 7 if days < 7 else MOST_DAYS
+        days = 7 if days == 1 else MOST_DAYS
 
 
 def _midnight(moment: datetime) -> datetime:

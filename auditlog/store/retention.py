@@ -50,8 +50,8 @@ def _purge(now: datetime, *, dry_run: bool) -> Purged:
     if not sites:
         return purged
     days = partitions.attached()
-    longest = now - timedelta(days=max(site.retention_days for site in sites))
-    gone = [day for day in days if day.end <= longest]
+    longest = max(site.retention_days for site in sites)
+    gone = [day for day in days if day.end <= now - timedelta(days=longest)]
     for number, day in enumerate(gone):
         if dry_run or _drop(day):
             purged.days.append(day.day)
@@ -60,6 +60,8 @@ def _purge(now: datetime, *, dry_run: bool) -> Purged:
             break
     oldest_kept = min((day.start for day in days if day not in gone), default=now)
     for site in sites:
+        if site.retention_days == longest:
+            continue  # the rest of its rows leaves with their day, by tomorrow
         cutoff = now - timedelta(days=site.retention_days)
         count = _count(site, oldest_kept, cutoff) if dry_run else _delete(site, oldest_kept, cutoff)
         if count:
