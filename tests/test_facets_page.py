@@ -70,9 +70,7 @@ def test_values_are_counted_under_their_headings_and_by_their_labels(visitor, si
     assert "API Key" not in facets(page)
 
 
-@pytest.mark.parametrize(
-    "query", ["last=7d", "last=7d&status=failure", "last=7d&interface=sftp&-user=bob", "last=7d&user=alice&-code=404"]
-)
+@pytest.mark.parametrize("query", ["last=7d", "last=7d&interface=sftp&-user=bob", "last=7d&user=alice&-code=404"])
 def test_every_value_leads_to_exactly_its_requests(visitor, site, query):
     write(site, mixed(300, timedelta(days=3)))
     write(site, [entry(user_id="42", api_key_prefix="ab12"), entry(request_host="a,b*.example", api_key_id="7")])

@@ -167,7 +167,7 @@ def test_any_interleaving_leaves_every_answer_exact(site, other_site):
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
-            max_examples=20,
+            max_examples=15,
             stateful_step_count=10,
             deadline=None,
             phases=[Phase.generate, Phase.shrink],
@@ -208,7 +208,7 @@ def test_answers_stay_exact_under_concurrent_writers_and_counters(site, other_si
     acts = [send, send, send, rollups.roll_up, rollups.roll_up, retention.purge, lambda: check([site, other_site])]
     with ThreadPoolExecutor(len(acts)) as pool:
         running = [pool.submit(until_stopped, act) for act in acts]
-        stop.wait(6)
+        stop.wait(4)
         stop.set()
         done = [one.result() for one in running]
     assert min(done) > 3, f"somebody hardly came to act: {done}"

@@ -42,8 +42,6 @@ LOOK_UPS = {
     ),
     # "What took longest?", and the page by Duration.
     "slowest": "(site_id, duration_ms DESC NULLS LAST)",
-    # The page by Response Code.
-    "highest_code": "(site_id, response_code DESC NULLS LAST)",
 }
 """The indexes of closed days, each named for the question it serves."""
 
