@@ -141,6 +141,17 @@ def test_a_page_is_found_by_its_index(db, book, query, indexes, days):
     assert plan.scanned == set(), plan
 
 
+@pytest.mark.parametrize("sort", ["-created_at", "created_at"])
+def test_who_is_not_met_in_time_is_looked_up(db, book, monkeypatch, sort):
+    question = ask(book, f"last=30d&user=user-7&sort={sort}")
+    met = [row.request_id for row in pages.fetch(question).rows]
+    monkeypatch.setattr(pages, "IN_ORDER_MS", 0)
+    plan = plan_of(lambda: pages.fetch(question))
+    assert {"username", "user_id"} <= plan.indexes
+    assert not plan.indexes & {"pkey", "site_id_created_at"}
+    assert [row.request_id for row in pages.fetch(question).rows] == met
+
+
 @pytest.mark.parametrize("query", ["last=180d", "last=180d&sort=created_at"])
 def test_a_page_of_a_small_site_is_found_among_the_rows_of_large_ones(db, book, query):
     plan = plan_of(lambda: pages.fetch(ask(Site.objects.get(slug="small"), query)))

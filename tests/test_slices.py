@@ -76,13 +76,13 @@ class EachThirdTakesTooLong:
 @pytest.mark.parametrize("sort", ["-created_at", "created_at"])
 def test_a_search_whose_time_is_up_says_how_far_it_came_and_goes_on_from_there(site, monkeypatch, sort):
     """The third slice takes too long; the walk goes on there and meets every row once, in order."""
-    write(site, [entry(created_at=ago(days=days, hours=1), username=f"day-{days}") for days in range(40)])
+    write(site, [entry(created_at=ago(days=days, hours=1), request_path=f"day-{days}") for days in range(40)])
     monkeypatch.setattr(pages, "part", EachThirdTakesTooLong)
     walked, cursor, stops = [], "", 0
     while cursor is not None:
         EachThirdTakesTooLong.count = 0
-        page = pages.fetch(ask(site, f"last=180d&user=day-*&sort={sort}{cursor}"), 100)
-        walked += [row.username for row in page.rows]
+        page = pages.fetch(ask(site, f"last=180d&path=day-*&sort={sort}{cursor}"), 100)
+        walked += [row.request_path for row in page.rows]
         stops += page.searched_to is not None
         cursor = page.older and f"&after={page.older}"
     expected = [f"day-{days}" for days in range(40)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Left
 
 from auditlog.models import ApiRequestLog
@@ -15,7 +15,7 @@ from auditlog.search.cursor import Cursor, cursor_at, cursor_at_time
 from auditlog.search.filters import Rows
 from auditlog.search.question import SORTED_OVER_EVERYTHING, Order, Question
 from auditlog.search.slices import slices
-from auditlog.search.snapshot import OutOfBudget, part
+from auditlog.search.snapshot import OutOfBudget, budget, part
 from auditlog.search.timerange import TimeRange
 
 PAGE_SIZE = 50
@@ -25,6 +25,12 @@ SORT_LIMIT = answers.COUNT_LIMIT
 LONG_COLUMNS = ("request_path", "user_agent", "error_message")
 SORTED_LENGTH = 200
 """Characters by which long texts are sorted: a cursor holds them, and proxies refuse long addresses."""
+
+LOOKED_UP = {"user", "impersonator", "key", "ip", "error"}
+"""Keys that closed days have look-up indexes for."""
+IN_ORDER_MS = 100
+"""How long to walk rows in order for one that a look-up index would find. Who did much is met at once that way, and
+would take long to sort; who did little is not met at all."""
 
 _KEY = ("created_at", "site_id", "request_id")
 
@@ -82,12 +88,12 @@ def _found(
     beyond = _key_beyond(cursor, down=down) if cursor else Q()
     found: list[ApiRequestLog] = []
     time = question.time if cursor is None else _from_cursor(question.time, cursor, down=down)
+    looks_up = not LOOKED_UP.isdisjoint(question.conditions())
     is_one = "request" in question.conditions()  # a row or none: its index is asked at once, not slice by slice
     for number, here in enumerate([time] if is_one else slices(time, newest_first=down)):
-        rows = _sorted(question.within(here).rows().filter(beyond), order, backwards=backwards)
+        rows = question.within(here).rows().filter(beyond)
         try:
-            with part():
-                found += rows[: size - len(found)]
+            found += _first(rows, order, size - len(found), backwards=backwards, looks_up=looks_up)
         except OutOfBudget:
             if number == 0:
                 raise
@@ -95,6 +101,23 @@ def _found(
         if len(found) == size:
             break
     return found, None
+
+
+def _first(rows: Rows, order: Order, size: int, *, backwards: bool, looks_up: bool) -> list[ApiRequestLog]:
+    """Return the first rows by date, in their order at first; where that takes long, what the look-up finds, sorted."""
+    in_order = _sorted(rows, order, backwards=backwards)
+    if not looks_up:
+        with part():
+            return list(in_order[:size])
+    try:
+        with budget(IN_ORDER_MS):
+            return list(in_order[:size])
+    except OutOfBudget:
+        # Few match. A sum is a value that no index is in the order of: PostgreSQL has to find them by another one.
+        date = F("created_at") + Value(timedelta(0))
+        date_first = date.desc() if order.descending is not backwards else date.asc()
+        with part():
+            return list(in_order.order_by(date_first, *in_order.query.order_by[1:])[:size])
 
 
 def ordered(question: Question) -> Rows:
