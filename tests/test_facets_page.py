@@ -257,3 +257,13 @@ def test_it_asks_as_often_however_many_rows_there_are(visitor, site: Site, query
         ],
     )
     assert queries() == few < 150
+
+
+@pytest.mark.parametrize(
+    "query", ["from=1970-01-01&to=9990-12-31", "from=2026-11-01&to=4100-01-01&user=x", "from=4000-01-01"]
+)
+def test_a_range_of_centuries_is_answered_like_any_other(visitor, site, query):
+    make_entry(site, error_type="broken", response_code=500, username="x")
+    for page in ("/acme/logs/", PAGE):
+        answer = visitor.get(f"{page}?{query}", follow=True)
+        assert answer.status_code == (400 if query == "from=4000-01-01" else 200)

@@ -50,6 +50,16 @@ def ask(site, query: str) -> Question:
     return Question.from_query(QueryDict(query), [site])
 
 
+@pytest.mark.parametrize(
+    "query", ["from=1970-01-01&to=9990-12-31&user=x", "to=9990-12-31&path=x", "to=9990-12-31&sort=created_at"]
+)
+def test_a_walk_keeps_to_the_time_in_which_there_can_be_entries(site, query):
+    question = ask(site, query)
+    assert len(list(slices(question.reach))) <= 9
+    write(site, [entry(username="x", request_path="x", created_at=ago(days=-0.9))])
+    assert len(pages.fetch(question).rows) == answers.total(question).count == answers.volume(question).total.count == 1
+
+
 def test_a_page_that_is_full_looks_no_further(site):
     write(site, [entry() for _ in range(60)])
     with CaptureQueriesContext(

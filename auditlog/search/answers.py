@@ -48,7 +48,7 @@ def total(question: Question) -> Total:
     if is_rolled_up(question):
         return Total(sum(source.total() for source in sources(question)))
     count = 0
-    for time in slices(question.time):
+    for time in slices(question.reach):
         with part():
             count += question.within(time).rows().order_by()[: COUNT_LIMIT + 1 - count].count()
         if count > COUNT_LIMIT:
@@ -193,7 +193,7 @@ def _bucket_at(counts: Counter[int], rank: int) -> int:
 def slowest(question: Question, size: int = 10) -> list[ApiRequestLog]:
     """Return the matching requests that took longest, the longest first."""
     slow: list[ApiRequestLog] = []
-    for time in slices(question.time):
+    for time in slices(question.reach):
         rows = question.within(time).rows().filter(duration_ms__isnull=False)
         with part():
             slow += rows.order_by(F("duration_ms").desc(nulls_last=True), "-created_at", "-site_id", "-request_id")[
@@ -218,8 +218,8 @@ def top_errors(question: Question, size: int = FACET_SIZE) -> list[TopError]:
     """Return the most frequent Error Types by API Name and interface among the matching requests."""
     counts = _errors(question)
     top = sorted(counts.items(), key=lambda item: (-item[1], tuple(map(str, item[0]))))[:size]
-    before = question.period_before()
-    known = _errors(before) if before and top else None
+    before = question.period_before() if top else None
+    known = _errors(before) if before else None
     return [
         TopError(
             error_type,

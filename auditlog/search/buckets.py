@@ -70,5 +70,5 @@ def _midnights(time: TimeRange, step: timedelta, zone: tzinfo) -> list[datetime]
 def _local_midnights(time: TimeRange, step: timedelta, zone: tzinfo) -> list[datetime]:
     first = time.start.astimezone(zone).date().toordinal()
     last = time.end.astimezone(zone).date().toordinal()
-    days = (datetime.fromordinal(day) for day in range(first, last + 1) if day % step.days == 0)
+    days = (datetime.fromordinal(day) for day in range(first + -first % step.days, last + 1, step.days))
     return [day.replace(tzinfo=zone) for day in days]

@@ -87,7 +87,7 @@ def _found(
     down = order.descending is not backwards
     beyond = _key_beyond(cursor, down=down) if cursor else Q()
     found: list[ApiRequestLog] = []
-    time = question.time if cursor is None else _from_cursor(question.time, cursor, down=down)
+    time = question.reach if cursor is None else _from_cursor(question.reach, cursor, down=down)
     looks_up = not LOOKED_UP.isdisjoint(question.conditions())
     is_one = "request" in question.conditions()  # a row or none: its index is asked at once, not slice by slice
     for number, here in enumerate([time] if is_one else slices(time, newest_first=down)):
@@ -131,7 +131,7 @@ def in_turn(question: Question) -> Iterator[Rows]:
     if order.column != "created_at":
         yield _sorted(question.rows(), order)
         return
-    for time in slices(question.time, newest_first=order.descending):
+    for time in slices(question.reach, newest_first=order.descending):
         yield _sorted(question.within(time).rows(), order)
 
 

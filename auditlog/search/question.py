@@ -22,6 +22,9 @@ from auditlog.search.filters import AnyRows, LogFilter, Rows
 from auditlog.search.keys import any_of
 from auditlog.search.language import CONDITION_KEYS, TIME_KEYS, VIEW_KEYS, Term, parse, spread
 from auditlog.search.timerange import TimeRange
+from auditlog.store.writer import TOLERATED_AHEAD
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 SORTED_OVER_EVERYTHING = ("created_at", "response_code", "duration_ms")
 """Columns that sort however many rows match; the others up to `pages.SORT_LIMIT`."""
@@ -129,13 +132,23 @@ class Question:
             rows = self.filters.filters[name].filter(rows, value)
         return rows
 
+    @property
+    def reach(self) -> TimeRange:
+        """The part of its time in which there can be entries; empty where there is none."""
+        if not self.spans:
+            return TimeRange(self.time.start, self.time.start)
+        return TimeRange(min(span.time.start for span in self.spans), max(span.time.end for span in self.spans))
+
     def within(self, time: TimeRange) -> Question:
         """Return the same question about a part of its time."""
         return replace(self, time=time, spans=within(self.spans, time))
 
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
-        time = TimeRange(self.time.start - (self.time.end - self.time.start), self.time.start)
+        length = self.time.end - self.time.start
+        if length > self.time.start - EARLIEST:
+            return None
+        time = TimeRange(self.time.start - length, self.time.start)
         spans = _spans_in_sight(self.sites, time)
         if [span.time.start for span in spans] != [time.start]:
             return None
@@ -211,10 +224,11 @@ def _spans_in_sight(sites: Sequence[Site], time: TimeRange) -> tuple[Span, ...]:
     An entry is out of sight the moment it is older than its site's retention, purged or not.
     """
     present = datetime.now(UTC)
+    end = min(time.end, present + TOLERATED_AHEAD + timedelta(microseconds=1))  # the store refuses what is later
     starts: dict[datetime, list[int]] = {}
     for site in sites:
         starts.setdefault(max(time.start, present - site_retention(site)), []).append(site.pk)
-    return tuple(Span(tuple(ids), TimeRange(start, time.end)) for start, ids in starts.items() if start < time.end)
+    return tuple(Span(tuple(ids), TimeRange(start, end)) for start, ids in starts.items() if start < end)
 
 
 def _columns_of(condition: Q) -> Iterator[str]:

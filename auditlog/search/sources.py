@@ -86,7 +86,7 @@ def sources(
     log = question.meeting(ApiRequestLog.objects.all(), without)
     if "duration_bucket" in wanted:
         log = log.annotate(duration_bucket=DurationBucket("duration_ms"))
-    for time in slices(question.time):
+    for time in slices(question.reach):
         if here := within(rest, time):
             is_long = max(span.time.end - span.time.start for span in here) > LONG
             rows = log.filter(in_spans(here, "created_at"))
