@@ -25,8 +25,8 @@ def purge(self: Task) -> None:
 def tidy() -> None:
     """Forget ended sessions, old failed sign-ins and the roll-ups of removed sites. Nightly."""
     call_command("clearsessions")
-    rollups.forget_sites()
     AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - timedelta(days=1)).delete()
+    rollups.forget_sites()
 
 
 @shared_task

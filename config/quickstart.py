@@ -84,7 +84,7 @@ def run(kind: str, supervisor: Supervisor) -> None:
     supervisor.start(
         Part(
             "worker",
-            program("celery", "-A", "config", "worker", "-B", "-P", "threads", "-c", "2", "-l", "INFO", *ALONE),
+            program("celery", "-A", "config", "worker", "-B", "-P", "threads", "-c", "3", "-l", "INFO", *ALONE),
         )
     )
     if kind == "demo":

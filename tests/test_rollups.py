@@ -24,6 +24,7 @@ from auditlog.search import answers, sources
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot
 from auditlog.store import closing, partitions, retention, rollups
+from auditlog.store.alone import alone
 from auditlog.store.writer import write
 from gatebook.entry import Entry
 from tests.book import ago, entry, in_another_connection, make_entry
@@ -264,6 +265,14 @@ def test_a_day_that_is_over_is_answered_from_its_sum_and_what_came_later_from_it
 def asked(site: Site, query: str) -> list[sources.Source]:
     """Where the total of a question is counted."""
     return sources.sources(Question.from_query(QueryDict(query), [site]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_run_beside_a_running_one_does_nothing(site):
+    make_entry(site)
+    with alone(rollups._ROLLER_LOCK):
+        assert in_another_connection(rollups.roll_up) == 0
+    assert rollups.roll_up() == 1
 
 
 def test_a_day_is_not_summed_up_while_hours_wait_to_be_counted(site):

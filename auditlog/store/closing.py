@@ -15,6 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import errors
 
 from auditlog.store import partitions
+from auditlog.store.alone import alone
 from auditlog.store.partitions import TABLE, Partition
 
 GRACE = timedelta(hours=1)
@@ -49,8 +50,10 @@ _NOTE = f"closed: {', '.join(LOOK_UPS)}"
 """The comment of a closed day's table: it names the indexes, so that a new one reaches the old days too."""
 
 PATIENCE = "20min"
-"""How long to wait for the readers of a moment: longer than a download may last."""
+"""How long to wait for the readers of a moment, a long download say; the next run tries again."""
 
+_PASSING = (errors.UndefinedTable, errors.UndefinedObject, errors.LockNotAvailable, errors.DeadlockDetected)
+"""A day that was dropped meanwhile, or is held by others: errors that are no reason to leave the other days open."""
 _CLOSER_LOCK = 7005
 
 
@@ -61,16 +64,12 @@ def close_days(now: datetime | None = None) -> list[date]:
     is dropped meanwhile, or whose readers do not end in time, is left out.
     """
     over = (now or datetime.now(UTC)) - GRACE
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [_CLOSER_LOCK])
-        if not cursor.fetchone()[0]:
+    with alone(_CLOSER_LOCK) as is_ours, connection.cursor() as cursor:
+        if not is_ours:
             return []
-        try:
-            days = [day for day in reversed(_open_days(cursor)) if day.end <= over]
-            with _unhurried(cursor):
-                return [day.day for day in days if _close(cursor, day)]
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_CLOSER_LOCK])
+        days = [day for day in reversed(_open_days(cursor)) if day.end <= over]
+        with _unhurried(cursor):
+            return [day.day for day in days if _close(cursor, day)]
 
 
 def open_days() -> list[Partition]:
@@ -110,7 +109,7 @@ def _close(cursor: CursorWrapper, day: Partition) -> bool:
         cursor.execute(f"VACUUM (FREEZE, ANALYZE) {day.name}")
         cursor.execute(f"COMMENT ON TABLE {day.name} IS '{_NOTE}'")
     except (OperationalError, ProgrammingError) as error:
-        if isinstance(error.__cause__, errors.UndefinedTable | errors.LockNotAvailable | errors.DeadlockDetected):
+        if isinstance(error.__cause__, _PASSING):
             return False
         raise
     return True

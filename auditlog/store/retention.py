@@ -10,6 +10,7 @@ from psycopg import errors
 
 from auditlog.models import Site
 from auditlog.store import partitions, rollups
+from auditlog.store.alone import alone
 from auditlog.store.partitions import TABLE, Partition
 
 BATCH = 10_000
@@ -34,14 +35,8 @@ def purge(now: datetime | None = None, *, dry_run: bool = False) -> Purged | Non
     Safe to run twice, concurrently and after weeks off. Returns None while another purge is running.
     """
     now = now or datetime.now(UTC)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [_PURGE_LOCK])
-        if not cursor.fetchone()[0]:
-            return None
-        try:
-            return _purge(now, dry_run=dry_run)
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_PURGE_LOCK])
+    with alone(_PURGE_LOCK) as is_ours:
+        return _purge(now, dry_run=dry_run) if is_ours else None
 
 
 def _purge(now: datetime, *, dry_run: bool) -> Purged:
@@ -99,18 +94,18 @@ def _delete(site: Site, since: datetime, until: datetime) -> int:
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
-                "SELECT max(created_at), array_agg(DISTINCT date_trunc('hour', created_at, 'UTC')) "  # noqa: S608
+                "SELECT min(created_at), max(created_at) "  # noqa: S608
                 f"FROM (SELECT created_at FROM {TABLE} WHERE site_id = %s AND created_at >= %s "
                 "AND created_at < %s ORDER BY created_at LIMIT %s) AS batch",
                 [site.pk, since, until, BATCH],
             )
-            last, hours = cursor.fetchone()
+            first, last = cursor.fetchone()
             if last is None:
                 return deleted
-            rollups.mark(cursor, hours)
+            rollups.mark(cursor, rollups.hours_between(first, last))
             cursor.execute(
                 f"DELETE FROM {TABLE} WHERE site_id = %s AND created_at >= %s AND created_at <= %s",  # noqa: S608
-                [site.pk, since, last],
+                [site.pk, first, last],
             )
             deleted += cursor.rowcount
         since = last

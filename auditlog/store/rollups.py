@@ -12,6 +12,7 @@ Days are to hours what hours are to rows: an hour that is counted marks its day,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -22,8 +23,14 @@ from psycopg import errors
 from auditlog.models import Site, TouchedDay, TouchedHour
 from auditlog.models.durations import BUCKET_SQL
 from auditlog.models.rollups import DAY, HOUR, MINUTE, ROLL_UPS, ByError, RollUp
+from auditlog.store.alone import alone
 from auditlog.store.partitions import TABLE
 
+logger = logging.getLogger(__name__)
+
+_TIME_ENOUGH = "SET LOCAL statement_timeout = '15min'"
+
+_ROLLER_LOCK = 7007
 _HOUR_LOCK = 7001
 """First key of the lock that lets one connection at a time count a given hour."""
 _WRITER_LOCK = 7002
@@ -79,22 +86,34 @@ def mark(cursor: CursorWrapper, hours: Iterable[datetime]) -> None:
     cursor.execute(f"INSERT INTO {_HOUR_MARKS} (hour) SELECT unnest(%s::timestamptz[])", [touched])
 
 
+def hours_between(first: datetime, last: datetime) -> list[datetime]:
+    """Return the beginnings of all hours from that of `first` to that of `last`."""
+    start = hour_of(first)
+    return [start + number * HOUR for number in range((last - start) // HOUR + 1)]
+
+
 def forget_sites() -> None:
     """Remove the roll-ups of sites that are no more; nobody can ask for them."""
-    with connection.cursor() as cursor:
+    sites = Site._meta.db_table
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_TIME_ENOUGH)
         for model in TABLES:
-            cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE site_id <> ALL(%s)", [_sites()])  # noqa: S608
+            cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE site_id NOT IN (SELECT id FROM {sites})")  # noqa: S608
 
 
 def roll_up(now: datetime | None = None) -> int:
     """Count every marked hour anew, the newest first, and sum up the days that are over; return how many hours.
 
-    Safe beside writers, readers and itself.
+    Safe beside writers and readers; beside another run it does nothing.
     """
+    with alone(_ROLLER_LOCK) as is_ours:
+        return _roll_up(now or datetime.now(UTC)) if is_ours else 0
+
+
+def _roll_up(now: datetime) -> int:
     hours = list(TouchedHour.objects.order_by("-hour").values_list("hour", flat=True).distinct())
     counted = sum(roll_up_hour(hour) for hour in hours)
-    over = (now or datetime.now(UTC)) - DAY
-    for day in TouchedDay.objects.filter(day__lte=over).order_by("-day").values_list("day", flat=True).distinct():
+    for day in TouchedDay.objects.filter(day__lte=now - DAY).order_by("-day").values_list("day", flat=True).distinct():
         roll_up_day(day)
     return counted
 
@@ -112,7 +131,8 @@ def roll_up_hour(hour: datetime) -> bool:
             cursor.execute(f"INSERT INTO {_DAY_MARKS} (day) VALUES (%s)", [hour.replace(hour=0)])  # noqa: S608
             cursor.execute(_COUNT_HOUR, {"start": hour, "end": hour + HOUR, "sites": _sites()})
     except OperationalError as error:
-        if isinstance(error.__cause__, errors.LockNotAvailable):
+        if isinstance(error.__cause__, errors.LockNotAvailable | errors.QueryCanceled | errors.DeadlockDetected):
+            logger.warning("The hour %s could not be counted, it stays marked: %s", hour, error)
             return False
         raise
     return True
@@ -132,7 +152,7 @@ def roll_up_day(day: datetime) -> bool:
 
 def _begin(cursor: CursorWrapper, lock: int, number: int) -> bool:
     """Begin to count something that nobody else may be counting; tell whether that is so."""
-    cursor.execute("SET LOCAL statement_timeout = '15min'")
+    cursor.execute(_TIME_ENOUGH)
     cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [lock, number])
     return bool(cursor.fetchone()[0])
 

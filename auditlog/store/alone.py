@@ -1,0 +1,22 @@
+"""Work that only one process may do at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+
+@contextmanager
+def alone(lock: int) -> Iterator[bool]:
+    """Hold an advisory lock during what is inside; False where somebody else holds it, who does the work then."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [lock])
+        if not cursor.fetchone()[0]:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [lock])
