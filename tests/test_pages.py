@@ -62,7 +62,7 @@ def test_walking_older_and_back_meets_every_row_once(sites, sort):
         page = pages.fetch(ask(sites, sort, after=page.older), SIZE)
         walked.append(page.rows)
     everything = [row.pk for rows in walked for row in rows]
-    assert everything == [row.pk for row in pages.ordered(ask(sites, sort))]
+    assert everything == [row.pk for rows in pages.in_turn(ask(sites, sort)) for row in rows]
     assert len(set(everything)) == 80
     back = [page.rows]
     while page.newer:
@@ -84,7 +84,7 @@ def test_long_texts_sort_by_their_beginning_and_keep_cursors_short(site):
 
 def test_missing_values_come_last_either_way(sites):
     for sort in ("duration_ms", "-duration_ms"):
-        values = [row.duration_ms for row in pages.ordered(ask(sites, sort))]
+        values = [row.duration_ms for rows in pages.in_turn(ask(sites, sort)) for row in rows]
         present = [value for value in values if value is not None]
         assert values == sorted(present, reverse=sort.startswith("-")) + [None] * (len(values) - len(present))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 
-from auditlog.search.timerange import TimeRange
+from auditlog.search.timerange import TimeRange, midnight
 
 MOST_BUCKETS = 61
 """A range of 60 whole steps touches 61 where it begins within one."""
@@ -54,10 +54,10 @@ def _step(length: timedelta) -> timedelta:
 
 
 def _multiples(time: TimeRange, step: timedelta) -> list[datetime]:
-    midnight = time.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = (time.start - midnight) // step + 1
-    last = (time.end - midnight) // step
-    return [midnight + number * step for number in range(first, last + 1)]
+    begin = midnight(time.start)
+    first = (time.start - begin) // step + 1
+    last = (time.end - begin) // step
+    return [begin + number * step for number in range(first, last + 1)]
 
 
 def _midnights(time: TimeRange, step: timedelta, zone: tzinfo) -> list[datetime]:

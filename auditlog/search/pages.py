@@ -120,13 +120,11 @@ def _first(rows: Rows, order: Order, size: int, *, backwards: bool, looks_up: bo
             return list(in_order.order_by(date_first, *in_order.query.order_by[1:])[:size])
 
 
-def ordered(question: Question) -> Rows:
-    """Return all rows of `question` in its order; newest first where that order is refused."""
-    return _sorted(question.rows(), possible_order(question))
-
-
 def in_turn(question: Question) -> Iterator[Rows]:
-    """Yield the same, by date slice by slice: each to be read in a `part()` of its own, which frees the days before."""
+    """Yield all rows of `question` in its order, newest first where that order is refused.
+
+    By date they come slice by slice, each to be read in a `part()` of its own, which frees the days before.
+    """
     order = possible_order(question)
     if order.column != "created_at":
         yield _sorted(question.rows(), order)

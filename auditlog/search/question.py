@@ -21,10 +21,8 @@ from auditlog.search.errors import QuestionError
 from auditlog.search.filters import AnyRows, LogFilter, Rows
 from auditlog.search.keys import any_of
 from auditlog.search.language import CONDITION_KEYS, TIME_KEYS, VIEW_KEYS, Term, parse, spread
-from auditlog.search.timerange import TimeRange
+from auditlog.search.timerange import EPOCH, TimeRange
 from auditlog.store.writer import TOLERATED_AHEAD
-
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 SORTED_OVER_EVERYTHING = ("created_at", "response_code", "duration_ms")
 """Columns that sort however many rows match; the others up to `pages.SORT_LIMIT`."""
@@ -146,7 +144,7 @@ class Question:
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
         length = self.time.end - self.time.start
-        if length > self.time.start - EARLIEST:
+        if length > self.time.start - EPOCH:
             return None
         time = TimeRange(self.time.start - length, self.time.start)
         spans = _spans_in_sight(self.sites, time)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from auditlog.search.timerange import TimeRange
+from auditlog.search.timerange import TimeRange, midnight
 
 MOST_DAYS = 31
 """A slice's days: each is a partition with a dozen indexes, and a query locks them all."""
@@ -20,17 +20,13 @@ def slices(time: TimeRange, *, newest_first: bool = True) -> Iterator[TimeRange]
     start, end = time.start, time.end
     while start < end:
         if newest_first:
-            whole = _midnight(end - timedelta(microseconds=1)) - timedelta(days=days - (end != time.end))
+            whole = midnight(end - timedelta(microseconds=1)) - timedelta(days=days - (end != time.end))
             start_here = max(start, whole)
             yield TimeRange(start_here, end)
             end = start_here
         else:
-            whole = _midnight(start) + timedelta(days=days + (start == time.start))
+            whole = midnight(start) + timedelta(days=days + (start == time.start))
             end_here = min(end, whole)
             yield TimeRange(start, end_here)
             start = end_here
         days = 7 if days == 1 else MOST_DAYS
-
-
-def _midnight(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

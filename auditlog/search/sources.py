@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
@@ -17,14 +17,12 @@ from auditlog.models.rollups import DAY, HOUR, MINUTE, ROLL_UPS, RollUp
 from auditlog.search.question import Question, Span, in_spans, within
 from auditlog.search.slices import slices
 from auditlog.search.snapshot import once, part
-from auditlog.search.timerange import TimeRange
+from auditlog.search.timerange import EPOCH, TimeRange, midnight
 
 MOST_RANGES = 40
 """Ranges of one query; more than so many touched hours are answered together with the hours between them."""
 LONG = 3 * DAY
 """A time of rows whose locks are worth giving back at once."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,6 @@ class Source:
     rows: QuerySet[Any]
     time: str
     requests: Combinable
-    is_log: bool
     is_long: bool = False
     """It reads the rows of many days: asked in a `part()` of its own, which gives their locks back."""
 
@@ -82,7 +79,7 @@ def sources(
         covered, rest = _covered(rest, touched[grain], grain)
         if covered:
             groups = able[grain]._default_manager.filter(in_spans(covered, "start"), minutes=grain // MINUTE)
-            found.append(Source(question.meeting(groups, without), "start", Sum("requests"), is_log=False))
+            found.append(Source(question.meeting(groups, without), "start", Sum("requests")))
     log = question.meeting(ApiRequestLog.objects.all(), without)
     if "duration_bucket" in wanted:
         log = log.annotate(duration_bucket=DurationBucket("duration_ms"))
@@ -90,7 +87,7 @@ def sources(
         if here := within(rest, time):
             is_long = max(span.time.end - span.time.start for span in here) > LONG
             rows = log.filter(in_spans(here, "created_at"))
-            found.append(Source(rows, "created_at", Count("*"), is_log=True, is_long=is_long))
+            found.append(Source(rows, "created_at", Count("*"), is_long=is_long))
     return found
 
 
@@ -101,15 +98,15 @@ def is_rolled_up(question: Question) -> bool:
 
 def is_whole(moment: datetime, grain: timedelta) -> bool:
     """Tell whether `moment` begins a day, an hour or whatever `grain` is."""
-    return not (moment - _EPOCH) % grain
+    return not (moment - EPOCH) % grain
 
 
 def _covered(spans: list[Span], touched: list[TimeRange], grain: timedelta) -> tuple[list[Span], list[Span]]:
     """Split `spans` into what a roll-up of `grain` can answer, and the rest."""
     covered, rest = [], []
     for span in spans:
-        start = span.time.start + (_EPOCH - span.time.start) % grain
-        end = span.time.end - (span.time.end - _EPOCH) % grain
+        start = span.time.start + (EPOCH - span.time.start) % grain
+        end = span.time.end - (span.time.end - EPOCH) % grain
         if start >= end:
             rest.append(span)
             continue
@@ -132,15 +129,14 @@ def _between(start: datetime, end: datetime, holes: list[TimeRange]) -> Iterator
 
 def _touched(question: Question) -> dict[timedelta, list[TimeRange]]:
     """Return, for each grain, where its roll-ups are not true: at most `MOST_RANGES` in order and apart."""
-    least = min(span.time.start for span in question.spans)
-    most = max(span.time.end for span in question.spans)
-    return once(("touched", least, most), lambda: _touched_between(least, most))
+    reach = question.reach
+    return once(("touched", reach), lambda: _touched_within(reach))
 
 
-def _touched_between(least: datetime, most: datetime) -> dict[timedelta, list[TimeRange]]:
-    hours = _in_order(TouchedHour.objects.filter(hour__gt=least - HOUR, hour__lt=most), "hour")
-    days = {_midnight(hour) for hour in hours}
-    days.update(_in_order(TouchedDay.objects.filter(day__gt=least - DAY, day__lt=most), "day"))
+def _touched_within(time: TimeRange) -> dict[timedelta, list[TimeRange]]:
+    hours = _in_order(TouchedHour.objects.filter(hour__gt=time.start - HOUR, hour__lt=time.end), "hour")
+    days = {midnight(hour) for hour in hours}
+    days.update(_in_order(TouchedDay.objects.filter(day__gt=time.start - DAY, day__lt=time.end), "day"))
     by_hour = _few([TimeRange(hour, hour + HOUR) for hour in hours])
     by_day = _few([TimeRange(day, day + DAY) for day in sorted(days)])
     return {DAY: by_day, HOUR: by_hour, MINUTE: by_hour}
@@ -148,10 +144,6 @@ def _touched_between(least: datetime, most: datetime) -> dict[timedelta, list[Ti
 
 def _in_order(marks: QuerySet[Any], column: str) -> list[datetime]:
     return list(marks.order_by(column).values_list(column, flat=True).distinct())
-
-
-def _midnight(moment: datetime) -> datetime:
-    return moment - (moment - _EPOCH) % DAY
 
 
 def _few(ranges: Sequence[TimeRange]) -> list[TimeRange]:

@@ -26,6 +26,7 @@ LAST_IN_WORDS = {
     "180d": "last 180 days",
 }
 DEFAULT_LAST = "24h"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _EXPECTED = "expected a date or time such as 2026-11-23, 2026-11-23T14:30 or 2026-11-23T14:30:00Z."
@@ -83,6 +84,11 @@ def in_utc(params: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
 def written(moment: datetime) -> str:
     """Return `moment` as addresses and files write it: 2026-11-23T14:30:00Z, with microseconds where it has any."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def midnight(moment: datetime) -> datetime:
+    """Return the beginning of the UTC day of `moment`, which is where its partition begins."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def is_storable(moment: datetime) -> bool:
