@@ -158,6 +158,10 @@ def test_a_page_of_a_small_site_is_found_among_the_rows_of_large_ones(db, book, 
     assert plan.indexes == {"site_id_created_at"}
 
 
+def test_a_request_id_with_a_wildcard_is_searched_for_slice_by_slice(db, book):
+    assert plan_of(lambda: pages.fetch(ask(book, "request=nowhere*"))).days < DAYS
+
+
 def test_a_page_far_back_begins_at_its_cursor(db, book):
     query = f"from={ago(days=9):%Y-%m-%d}&sort=created_at"
     far = pages.fetch(ask(book, query), 3000).older

@@ -89,7 +89,9 @@ def _found(
     found: list[ApiRequestLog] = []
     time = question.reach if cursor is None else _from_cursor(question.reach, cursor, down=down)
     looks_up = not LOOKED_UP.isdisjoint(question.conditions())
-    is_one = "request" in question.conditions()  # a row or none: its index is asked at once, not slice by slice
+    # A Request-ID is a row or none: its index is asked at once, not slice by slice. It cannot find one by a wildcard.
+    ids = question.conditions().get("request")
+    is_one = ids is not None and "*" not in "".join(ids)
     for number, here in enumerate([time] if is_one else slices(time, newest_first=down)):
         rows = question.within(here).rows().filter(beyond)
         try:
