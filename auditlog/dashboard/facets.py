@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from auditlog import access
 from auditlog.dashboard import logs
 from auditlog.dashboard.address import clean_address, note_refusal
-from auditlog.dashboard.allowance import Allowance
+from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.models import ApiRequestLog, Site
 from auditlog.search import answers
@@ -27,7 +27,7 @@ from auditlog.search.answers import FACETS, ROW_FACETS, Facet, Percentiles, TopE
 from auditlog.search.errors import QuestionError
 from auditlog.search.keys import KEYS
 from auditlog.search.question import Question
-from auditlog.search.snapshot import one_snapshot
+from auditlog.search.snapshot import one_snapshot, shared_budget
 from auditlog.search.terms import exactly, split, text
 from gatebook.capture import capture_of
 from gatebook.interfaces import label, value_of
@@ -127,17 +127,16 @@ def facets_page(request: HttpRequest, site_slug: str) -> HttpResponse:
 
 def found(question: Question, site: Site) -> dict[str, object]:
     """Ask for all parts in one snapshot: first what roll-ups know, then what only the rows know."""
-    allowance = Allowance(BUDGET_MS)
 
     def facets(keys: list[str]) -> dict[str, Facet | None]:
-        return {key: allowance.ask(lambda key=key: answers.facet(question, key)) for key in keys}  # type: ignore[misc]
+        return {key: in_time_left(lambda key=key: answers.facet(question, key)) for key in keys}  # type: ignore[misc]
 
-    with one_snapshot():
+    with one_snapshot(), shared_budget(BUDGET_MS):
         counted = facets([key for key in FACETS if key not in ROW_FACETS])
-        durations = allowance.ask(lambda: (answers.percentiles(question),))
-        errors = allowance.ask(lambda: answers.top_errors(question))
+        durations = in_time_left(lambda: (answers.percentiles(question),))
+        errors = in_time_left(lambda: answers.top_errors(question))
         counted |= facets(list(ROW_FACETS))
-        slowest = allowance.ask(lambda: answers.slowest(question, SLOWEST))
+        slowest = in_time_left(lambda: answers.slowest(question, SLOWEST))
     return {
         "facets": [
             shown(question, key, facet) for key, facet in counted.items() if is_worth_showing(question, key, facet)

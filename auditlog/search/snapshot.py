@@ -48,25 +48,29 @@ def once(key: Hashable, ask: Callable[[], T]) -> T:
 
 
 @contextmanager
-def budget(milliseconds: int) -> Iterator[None]:
-    """Let what is asked inside take up to `milliseconds`, or what is left of a budget around it.
-
-    Raises OutOfBudget when a query was stopped; the snapshot goes on.
-    """
+def shared_budget(milliseconds: int) -> Iterator[None]:
+    """Let the parts inside together take up to `milliseconds`, or what is left of a budget around them."""
     around, own = _deadline.get(), monotonic() + milliseconds / 1000
     token = _deadline.set(own if around is None else min(own, around))
     try:
-        with part():
-            yield
+        yield
     finally:
         _deadline.reset(token)
+
+
+@contextmanager
+def budget(milliseconds: int) -> Iterator[None]:
+    """Ask what is inside as one part with a budget of its own. Raises OutOfBudget when a query was stopped."""
+    with shared_budget(milliseconds), part():
+        yield
 
 
 @contextmanager
 def part() -> Iterator[None]:
     """Ask one part of an answer in what is left of the budget; reading alone, and with lists for results.
 
-    Its end is a rollback, which gives back the locks on the days it looked at: a long walk would fill the lock table.
+    Raises OutOfBudget when a query was stopped; the snapshot goes on. Its end is a rollback, which gives back the locks
+    on the days it looked at: a long walk would fill the lock table.
     """
     deadline = _deadline.get()
     try:
