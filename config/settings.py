@@ -50,6 +50,7 @@ if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
 # --- The parts ----------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "auditlog",
+    "gatebook",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

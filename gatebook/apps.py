@@ -1,0 +1,11 @@
+"""The app of host projects: its management commands and the check of its settings."""
+
+from django.apps import AppConfig
+
+
+class GatebookConfig(AppConfig):
+    """Capture. No models; its label leaves `gatebook` to the server's tables."""
+
+    name = "gatebook"
+    label = "gatebook_capture"
+    verbose_name = "Gatebook capture"

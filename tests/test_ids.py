@@ -1,0 +1,21 @@
+"""Request-IDs: distinct, sorted by time, and UUIDs to everybody else."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from gatebook.ids import new_id
+
+
+def test_an_id_is_a_uuid_of_version_7_that_tells_its_moment():
+    before = time.time_ns() // 1_000_000
+    read = uuid.UUID(text := new_id())
+    assert (str(read), read.version, read.variant) == (text, 7, uuid.RFC_4122)
+    assert before <= read.int >> 80 <= time.time_ns() // 1_000_000
+
+
+def test_ids_are_distinct_and_sort_by_time():
+    ids = [new_id() for _ in range(5) if time.sleep(0.001) is None]
+    assert ids == sorted(ids)
+    assert len({new_id() for _ in range(10_000)}) == 10_000
