@@ -28,6 +28,7 @@ REDIS_URL = env_str("REDIS_URL")
 ROOT_SITE = env_str("ROOT_SITE")
 SECRET_KEY = env_str("SECRET_KEY")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", str, "host names, comma-separated")
+SYNC_EACH_LINE = env_bool("SYNC_EACH_LINE", default=False)
 TRUSTED_PROXIES = env_list("TRUSTED_PROXIES", ipaddress.ip_network, "addresses or networks, comma-separated")
 
 QUICK_START = not DATABASE_URL
@@ -178,6 +179,7 @@ STORAGES = {
 # --- Gatebook records itself (gatebook/conf.py explains each key) -------------------------------
 GATEBOOK = {
     "SPOOL": VAR / "spool",
+    "SYNC_EACH_LINE": SYNC_EACH_LINE,
     "SINK": "gatebook.sinks.StoreSink",
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
     "IGNORE_PATHS": [STATIC_URL, "/healthz", "/readyz", "/favicon.ico"],

@@ -1,6 +1,7 @@
 """The app of host projects: its management commands and the check of its settings."""
 
 from django.apps import AppConfig
+from django.core import checks
 
 
 class GatebookConfig(AppConfig):
@@ -9,3 +10,9 @@ class GatebookConfig(AppConfig):
     name = "gatebook"
     label = "gatebook_capture"
     verbose_name = "Gatebook capture"
+
+    def ready(self) -> None:
+        """Have the project's settings checked."""
+        from gatebook.checks import check
+
+        checks.register(check)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 UNIX_SOCKET = "unix"
 """In TRUSTED_PROXIES: a proxy that connects over a unix socket and so has no address."""
 
+SPOOL_LIMIT_BYTES = 4 * 2**30
+"""Some eight million entries: enough for a long outage of the book, and no end of the disk."""
+
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _INTERFACE = re.compile(r"[a-z0-9_.-]{1,64}")
@@ -38,6 +41,8 @@ class Conf:
     """What capture needs to know, ready to use. The names are those of the GATEBOOK keys."""
 
     spool: Path
+    spool_limit_bytes: int
+    syncs_each_line: bool
     make_sink: Callable[[], Sink]
     ship: bool
     site: Callable[[HttpRequest], str | None]
@@ -60,6 +65,8 @@ class Conf:
 
 DEFAULTS: dict[str, Any] = {
     "SPOOL": None,  # the directory that holds lines until they are shipped; required
+    "SPOOL_LIMIT_BYTES": SPOOL_LIMIT_BYTES,  # what the directory may hold; beyond it see ON_SPOOL_FAILURE
+    "SYNC_EACH_LINE": False,  # True: wait for the disk with each request, so that not even a power cut costs one
     "SINK": "gatebook.sinks.StoreSink",  # where lines are shipped to
     "SHIP": True,  # False: this project's processes only fill the spool, `manage.py ship` or another one empties it
     "SITE": None,  # a slug, or the dotted path of f(request) -> str | None; None is the root site
@@ -92,6 +99,8 @@ def read(given: Mapping[str, Any]) -> Conf:
     ignored = _paths(values["IGNORE_PATHS"])
     return Conf(
         spool=_directory(values["SPOOL"]),
+        spool_limit_bytes=_limit("SPOOL_LIMIT_BYTES", values["SPOOL_LIMIT_BYTES"]),
+        syncs_each_line=_one_of("SYNC_EACH_LINE", values["SYNC_EACH_LINE"], True, False),
         make_sink=_imported("SINK", values["SINK"]),
         ship=_one_of("SHIP", values["SHIP"], True, False),
         site=_site(values["SITE"]),
@@ -116,6 +125,12 @@ def _wrong(key: str, value: object, expected: str) -> ImproperlyConfigured:
 def _one_of(key: str, value: Any, *allowed: Any) -> Any:
     if value not in allowed or isinstance(value, bool) != isinstance(allowed[0], bool):
         raise _wrong(key, value, " or ".join(map(repr, allowed)))
+    return value
+
+
+def _limit(key: str, value: Any) -> int:
+    if not isinstance(value, int) or value is True or value < 2**20:
+        raise _wrong(key, value, "a whole number of bytes, 1048576 or more")
     return value
 
 

@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase
 from gatebook import identity, recording, spool
 from gatebook.capture import CLIENT_GONE, SIGN_IN_FAILED, Capture
 from gatebook.conf import conf
+from gatebook.entry import Entry
 from gatebook.ids import new_id
 from gatebook.spool import SpoolError
 
@@ -60,7 +61,8 @@ class GatebookMiddleware:
         except BaseException as error:  # above all asyncio.CancelledError: the client has gone
             _unanswered(capture, request, error)
             raise
-        capture.stop_clock()
+        if not response.streaming:
+            capture.stop_clock()
         try:
             return _finish(capture, request, response)
         except SynchronousOnlyOperation:  # the user must be looked up
@@ -108,16 +110,19 @@ def _finish(capture: Capture, request: HttpRequest, response: HttpResponseBase) 
         if capture.ignore:
             return response
         if isinstance(response, StreamingHttpResponse):
-            capture.find_out_who(request)  # now, for a stream may end where the database cannot be asked
-            _Stream(capture, request, response)
-            return response
+            # All of it now, for a stream may end where the database cannot be asked.
+            is_recorded = recording.begin(_entry(capture, request, response), capture.site)
+            if is_recorded or not conf().refuses_unrecorded:
+                _Stream(capture, request, response)
+        else:
+            is_recorded = _record(capture, request, response)
     except SynchronousOnlyOperation:
         raise
     except Exception as error:
         logger.exception("Capture failed")
         spool.current().miss(error)
         return response
-    if not _record(capture, request, response) and conf().refuses_unrecorded:
+    if not is_recorded and conf().refuses_unrecorded:
         response.close()
         return _refuse(
             "the answer is withheld", "This request was carried out but could not be recorded; do not repeat it."
@@ -140,16 +145,7 @@ def _record(capture: Capture, request: HttpRequest, response: HttpResponseBase |
     """Record the request. Whatever fails in capture ends here: the request does not notice it."""
     try:
         capture.stop_clock()
-        try:
-            entry = capture.entry(request, response)
-        except SynchronousOnlyOperation:
-            if response is not None:
-                raise
-            entry = capture.bare_entry(request, response, "the user was not looked up")
-        except Exception as error:
-            logger.exception("An entry could not be made in full")
-            entry = capture.bare_entry(request, response, f"{type(error).__name__}: {error}")
-        return recording.record(entry, capture.site)
+        return recording.record(_entry(capture, request, response), capture.site)
     except SynchronousOnlyOperation:
         raise
     except Exception as error:
@@ -158,13 +154,30 @@ def _record(capture: Capture, request: HttpRequest, response: HttpResponseBase |
         return False
 
 
+def _entry(capture: Capture, request: HttpRequest, response: HttpResponseBase | None) -> Entry:
+    """Return the entry, in full or what cannot fail of it; an answered one asks to be asked outside an event loop."""
+    try:
+        return capture.entry(request, response)
+    except SynchronousOnlyOperation:
+        if response is not None:
+            raise
+        return capture.bare_entry(request, response, "the user was not looked up")
+    except Exception as error:
+        logger.exception("An entry could not be made in full")
+        return capture.bare_entry(request, response, f"{type(error).__name__}: {error}")
+
+
 class _Stream:
-    """Records a streaming answer when it ends: sent whole, broken off by an error, or by the client."""
+    """Records a streaming answer when it ends: sent whole, broken off by an error, or by the client.
+
+    Should the process end first, what was noted when it began is shipped.
+    """
 
     def __init__(self, capture: Capture, request: HttpRequest, response: StreamingHttpResponse) -> None:
         self.capture = capture
         self.request = request
         self.response = response
+        self.request_id = capture.request_id  # the beginning was noted under it, and the client has seen it
         self.is_recorded = False
         self.is_whole = request.method == "HEAD"
         if isinstance(response, FileResponse) and response.file_to_stream and "wsgi.file_wrapper" in request.META:
@@ -206,6 +219,7 @@ class _Stream:
         if not self.is_whole and self.capture.error_type is None:
             self.capture.error_type = CLIENT_GONE
             self.capture.error_message = "the client left before the end of the answer"
+        self.capture.request_id = self.request_id
         _record(self.capture, self.request, self.response)
 
 

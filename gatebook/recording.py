@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from gatebook import shipper, spool
 from gatebook.conf import conf
 from gatebook.entry import Entry
+
+logger = logging.getLogger("gatebook")
 
 
 def record(entry: Entry, site: str | None = None) -> bool:
@@ -20,4 +24,18 @@ def record(entry: Entry, site: str | None = None) -> bool:
         return False
     if courier := shipper.current():
         courier.notice()
+    return True
+
+
+def begin(entry: Entry, site: str | None = None) -> bool:
+    """Note a request whose answer is about to be streamed; recording the same Request-ID ends it.
+
+    Should the process end first, whoever adopts its segments ships the note, as cut off. Never raises: returns False,
+    logged, where the spool could not be written.
+    """
+    try:
+        spool.current().begin(site, conf().redactor.entry(entry))
+    except spool.SpoolError as error:
+        logger.error("The beginning of a stream was not noted: %s", error)
+        return False
     return True

@@ -21,9 +21,12 @@ from django.db import DataError, IntegrityError, connections
 
 from gatebook.conf import conf
 from gatebook.entry import Entry
+from gatebook.lines import Line, decode_line
+from gatebook.segments import Segment
 from gatebook.sinks import Rejection, Sink, SinkUnavailable
-from gatebook.spool import Line, Segment, Spool, decode_line
+from gatebook.spool import Spool
 from gatebook.spool import current as current_spool
+from gatebook.streams import cut_off
 
 logger = logging.getLogger("gatebook")
 
@@ -110,6 +113,8 @@ class Shipper:
             failure = self._adopt(shipped)
         if failure is not None:
             raise failure
+        for notes in self.spool.orphaned_streams():
+            self._empty_streams(notes, shipped)
         return shipped
 
     def _adopt(self, shipped: Shipped) -> OSError | _Unproven | None:
@@ -183,6 +188,16 @@ class Shipper:
                 segment.keep_position(position)
         segment.delete()
         shipped.segments += 1
+
+    def _empty_streams(self, notes: Segment, shipped: Shipped) -> None:
+        """Ship the answers that a dead process had not ended, and delete its notes."""
+        try:
+            lines = cut_off(notes)
+            while batch := list(itertools.islice(lines, BATCH)):
+                self._ship_batch(batch, shipped)
+            notes.delete()
+        finally:
+            notes.close()
 
     def _ship_batch(self, lines: Iterable[bytes], shipped: Shipped) -> None:
         by_site: dict[str | None, list[tuple[Entry, bytes]]] = defaultdict(list)

@@ -1,13 +1,13 @@
 """The spool: append-only segments on disk that hold what was recorded until it is shipped.
 
 A living process holds the lock of the segment it appends to; a segment nobody has locked is anyone's to ship. Lines
-survive the death of the process as soon as they are written (not a power cut: nothing waits for the disk).
+survive the death of the process as soon as they are written, and a power cut where the spool syncs each.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import logging
 import os
 import threading
@@ -15,16 +15,20 @@ import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import msgspec
 from django.core.signals import setting_changed
 
-from gatebook.conf import conf
+from gatebook import streams
+from gatebook.conf import SPOOL_LIMIT_BYTES, conf
 from gatebook.entry import Entry, encode_json, text_of
 from gatebook.ids import new_id
+from gatebook.lines import Line, decode_line
+from gatebook.segments import LONGEST_LINE_BYTES, NEW_SUFFIX, READ_BYTES, SUFFIX, Segment
+from gatebook.streams import OpenStreams
 
 logger = logging.getLogger("gatebook")
 
@@ -34,140 +38,25 @@ SEGMENT_LIMIT_BYTES = 16 * 2**20
 SEGMENT_LIMIT_SECONDS = 60
 """The same for an older one; the shipper closes segments much earlier, where one runs."""
 
-READ_BYTES = 2**20
-LONGEST_LINE_BYTES = 2**22
-SUFFIX = ".jsonl"
-NEW_SUFFIX = ".new"
-POSITION_SUFFIX = ".position"
 REJECTED_NAME = "rejected"
+LATE = timedelta(minutes=1)
+"""An entry that waits longer is worth a warning; two seconds are usual."""
+
+NOT_RECORDED = "requests-not-recorded"
+
 _SECONDS_BETWEEN_COMPLAINTS = 10
+_SECONDS_BETWEEN_MEASURES = 1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SpoolError(Exception):
     """A line could not be kept."""
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One line of a segment."""
-
-    site: str | None
-    entry: Entry
-
-
 class _RejectedLine(msgspec.Struct, frozen=True):
     rejected_at: datetime
     reason: str
     line: str
-
-
-decode_line = msgspec.json.Decoder(Line).decode
-
-
-class Segment:
-    """A file of lines, locked by whoever has it open through this class."""
-
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
-        self.descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
-        self.began = time.monotonic()
-        _segments.add(self)
-
-    @classmethod
-    def create(cls, directory: Path) -> Segment:
-        """Begin a new, empty segment."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = directory / f"{new_id()}-{os.getpid()}{SUFFIX}"
-        # Under another name until it is locked, so that nobody takes it for an orphan.
-        hidden = path.with_suffix(NEW_SUFFIX)
-        descriptor = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            hidden.rename(path)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return cls(path, descriptor)
-
-    @classmethod
-    def take(cls, path: Path) -> Segment | None:
-        """Take over a segment nobody holds, or return None."""
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        except OSError as error:  # of another user, or no file at all: the others can still be taken
-            logger.error("A segment of the spool is passed over: %s", error)
-            return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            gone = os.fstat(descriptor).st_nlink == 0  # shipped by whoever had it a moment ago
-        except BlockingIOError:
-            gone = True
-        if gone:
-            os.close(descriptor)
-            return None
-        return cls(path, descriptor)
-
-    def append(self, line: bytes) -> None:
-        """Write one line in a single piece. Raises OSError and leaves no part of it behind."""
-        written = 0
-        try:
-            written = os.write(self.descriptor, line)
-            if written != len(line):
-                raise OSError(f"only {written} of {len(line)} bytes were written")
-        except OSError:
-            if written:
-                os.ftruncate(self.descriptor, self.size)
-            raise
-        self.size += written
-
-    @property
-    def position(self) -> int:
-        """How many bytes have been shipped."""
-        try:
-            return int(self._position_path.read_text())
-        except (FileNotFoundError, ValueError):
-            return 0
-
-    def lines(self, start: int) -> Iterator[tuple[bytes, int]]:
-        """Yield each line from `start` on, with the position behind it; a torn last one too."""
-        rest, position, offset = b"", start, start
-        while block := os.pread(self.descriptor, READ_BYTES, offset):
-            offset += len(block)
-            *complete, rest = (rest + block).split(b"\n")
-            for line in complete:
-                position += len(line) + 1
-                yield line, position
-            if len(rest) > LONGEST_LINE_BYTES:  # no line of ours: hand it over in pieces rather than hold it all
-                position += len(rest)
-                yield rest, position
-                rest = b""
-        if rest:
-            yield rest, position + len(rest)
-
-    def keep_position(self, position: int) -> None:
-        """Note that everything before `position` has been shipped."""
-        temporary = self._position_path.with_suffix(POSITION_SUFFIX + NEW_SUFFIX)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-            file.write(str(position))
-        temporary.rename(self._position_path)
-
-    def delete(self) -> None:
-        """Remove the segment; all of it has been shipped."""
-        self.path.unlink(missing_ok=True)
-        self._position_path.unlink(missing_ok=True)
-        self.close()
-
-    def close(self) -> None:
-        """Let go of it: from now on it is anyone's to ship."""
-        if self.descriptor >= 0:
-            descriptor, self.descriptor = self.descriptor, -1
-            os.close(descriptor)
-
-    @property
-    def _position_path(self) -> Path:
-        return self.path.with_suffix(POSITION_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -177,19 +66,71 @@ class Backlog:
     segments: int
     bytes: int
     oldest_at: datetime | None
+    streams: int
+    """Notes of answers that are being sent, or were when their process ended."""
     rejected: int
     missed: int
     """Requests this process could not record at all."""
+    used_bytes: int
+    """What all files of the spool take; at `limit_bytes` nothing more is written down."""
+    limit_bytes: int
+
+    def complaints(self) -> list[str]:
+        """Return what somebody should look at, in sentences; the worst first."""
+        found = []
+        if self.used_bytes >= self.limit_bytes:
+            found.append(
+                f"the spool is full: {self.used_bytes} of {self.limit_bytes} bytes; requests are not written down"
+            )
+        elif self.used_bytes >= self.limit_bytes // 2:
+            found.append(f"the spool is half full: {self.used_bytes} of {self.limit_bytes} bytes")
+        if self.missed:
+            found.append(f"{self.missed} requests could not be written down; see this process's log")
+        if self.rejected:
+            found.append(f"{self.rejected} lines were rejected and kept aside")
+        if self.oldest_at and datetime.now(UTC) - self.oldest_at > LATE:
+            since = self.oldest_at.isoformat(timespec="seconds")
+            found.append(f"the oldest entry has waited since {since}")
+        return found
+
+
+@dataclass
+class _Gap:
+    """Requests in a row that could not be recorded."""
+
+    reason: str
+    began_at: datetime
+    ended_at: datetime
+    count: int = 1
+
+    def entry(self) -> Entry:
+        """Return an entry that says so, for the book to be honest about what it lacks."""
+        between = f"between {self.began_at.isoformat(timespec='seconds')} and {self.ended_at:%H:%M:%S}"
+        return Entry(
+            created_at=self.began_at,
+            request_id=new_id(),
+            api_name="gatebook.spool",
+            error_type=NOT_RECORDED,
+            error_message=f"{self.count} requests {between} could not be recorded: {self.reason}",
+            duration_ms=round((self.ended_at - self.began_at).total_seconds() * 1000),
+            details={"requests_not_recorded": str(self.count), "process": str(os.getpid())},
+        )
 
 
 class Spool:
     """A directory of segments, of which this process appends to one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, limit_bytes: int = SPOOL_LIMIT_BYTES, syncs: bool = False) -> None:
         self.directory = directory
+        self.limit_bytes = limit_bytes
+        self.syncs = syncs
         self.missed = 0
+        self._gap: _Gap | None = None
         self._missed_said_at = float("-inf")
         self._segment: Segment | None = None
+        self._streams = OpenStreams(directory, syncs=syncs)
+        self._other_bytes = 0  # what the spool held besides this process's segment when it was last measured
+        self._measured_at: float | None = None
         self._lock = threading.Lock()
         _spools.add(self)
 
@@ -197,34 +138,39 @@ class Spool:
         """Keep one entry. Raises SpoolError when it could not be written."""
         line = encode_json(Line(site, entry)) + b"\n"
         with self._lock:
-            try:
-                if self._segment is None:
-                    self._segment = Segment.create(self.directory)
-                self._segment.append(line)
-                if self._segment.size >= SEGMENT_LIMIT_BYTES or (
-                    time.monotonic() - self._segment.began > SEGMENT_LIMIT_SECONDS
-                ):
-                    self._let_go()
-            except OSError as error:
+            segment = self._write(line)
+            if self._streams:
+                self._streams.end(entry.request_id)
+            if self._gap is not None:
+                self._tell_of_gap(segment)
+            if segment.size >= SEGMENT_LIMIT_BYTES or time.monotonic() - segment.began > SEGMENT_LIMIT_SECONDS:
                 self._let_go()
-                raise SpoolError(f"{self.directory}: {error}") from error
+
+    def begin(self, site: str | None, entry: Entry) -> None:
+        """Note an answer that is about to be streamed: should this process end first, it is shipped as cut off.
+
+        Appending an entry with the same Request-ID ends it. Raises SpoolError when it could not be written.
+        """
+        with self._lock, self._spool_errors():
+            self._check_room()
+            self._streams.begin(Line(site, entry))
 
     def probe(self) -> None:
         """Write an empty line. Raises SpoolError when the next entry would probably not be kept either."""
         with self._lock:
-            try:
-                if self._segment is None or os.fstat(self._segment.descriptor).st_nlink == 0:
-                    self._segment = Segment.create(self.directory)
-                self._segment.append(b"\n")
-            except OSError as error:
-                self._let_go()
-                raise SpoolError(f"{self.directory}: {error}") from error
+            self._write(b"\n")
 
     def miss(self, reason: object) -> None:
-        """Count a request that could not be recorded, and say so."""
+        """Count a request that could not be recorded, and say so: in the log now, in the book when that is possible."""
+        now, moment = time.monotonic(), datetime.now(UTC)
         with self._lock:
             self.missed += 1
-            now = time.monotonic()
+            if self._gap is None:
+                # What else an exception says is not known to be free of secrets.
+                said = str(reason) if isinstance(reason, SpoolError | str) else type(reason).__name__
+                self._gap = _Gap(said, moment, moment)
+            else:
+                self._gap.count, self._gap.ended_at = self._gap.count + 1, moment
             if now - self._missed_said_at < _SECONDS_BETWEEN_COMPLAINTS:
                 return
             self._missed_said_at = now
@@ -236,9 +182,9 @@ class Spool:
             sealed = self._segment
             if sealed is None or sealed.size == 0:
                 return None
-            self._segment = None
+            self._segment = self._measured_at = None
             with contextlib.suppress(OSError):  # the next append tries again, and complains
-                self._segment = Segment.create(self.directory)
+                self._segment = self._new_segment()
             return sealed
 
     def orphans(self) -> Iterator[Segment]:
@@ -251,6 +197,15 @@ class Spool:
         for path in self._paths(SUFFIX):
             if path.stem != REJECTED_NAME and (segment := Segment.take(path)):
                 yield segment
+
+    def orphaned_streams(self) -> Iterator[Segment]:
+        """Take over the notes of dead processes about answers they were sending (`streams.cut_off` reads them).
+
+        Ship orphans() first: they may hold the ends of these answers.
+        """
+        for path in self._paths(streams.SUFFIX):
+            if notes := Segment.take(path):
+                yield notes
 
     def reject(self, line: bytes, reason: str) -> None:
         """Set a line aside that nobody can store, with the reason."""
@@ -276,18 +231,33 @@ class Spool:
                     segments, size = segments + 1, size + waiting
                     began_at = _moment_of(file.readline(LONGEST_LINE_BYTES), os.fstat(file.fileno()).st_mtime)
                     oldest_at = min(oldest_at or began_at, began_at)
-        return Backlog(segments, size, oldest_at, self._count_rejected(), self.missed)
+        return Backlog(
+            segments=segments,
+            bytes=size,
+            oldest_at=oldest_at,
+            streams=sum(path.stat().st_size > 0 for path in self._paths(streams.SUFFIX)),
+            rejected=self._count_rejected(),
+            missed=self.missed,
+            used_bytes=self._used_bytes(),
+            limit_bytes=self.limit_bytes,
+        )
 
     def close(self) -> None:
-        """Let go of this process's segment; an empty one goes away."""
+        """Let go of this process's files; empty ones go away."""
         with self._lock:
+            if self._gap is not None:
+                with contextlib.suppress(SpoolError):
+                    self._tell_of_gap(self._write(b"\n"))
             self._let_go()
+            with contextlib.suppress(OSError):
+                self._streams.close()
 
     def after_fork(self) -> None:
-        """Begin anew; the segment is the parent's."""
+        """Begin anew; the files are the parent's."""
         self._lock = threading.Lock()
         self.missed = 0
-        self._segment = None
+        self._gap = self._segment = None
+        self._streams.after_fork()
 
     @property
     def _rejected_path(self) -> Path:
@@ -306,23 +276,88 @@ class Spool:
         except FileNotFoundError:
             return []
 
+    def _used_bytes(self) -> int:
+        used = 0
+        with contextlib.suppress(FileNotFoundError):
+            for file in os.scandir(self.directory):
+                with contextlib.suppress(FileNotFoundError):  # shipped meanwhile
+                    used += file.stat().st_size
+        return used
+
+    @contextlib.contextmanager
+    def _spool_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SpoolError(f"{self.directory}: {error}") from error
+
+    def _write(self, line: bytes) -> Segment:
+        """Append a line to this process's segment, or begin one. Raises SpoolError."""
+        segment = self._segment
+        try:
+            self._check_room()
+            if segment is None or segment.is_removed:
+                segment = self._begin_segment()
+            segment.append(line)
+        except OSError as error:
+            if segment is not None and (segment.size == 0 or error.errno not in _NO_ROOM):
+                self._let_go()  # another file may work, and a full disk is not to collect empty ones
+            raise SpoolError(f"{self.directory}: {error}") from error
+        return segment
+
+    def _new_segment(self) -> Segment:
+        return Segment.create(self.directory, syncs=self.syncs)
+
+    def _begin_segment(self) -> Segment:
+        """Begin a segment, with the lines of one that was removed under our hands."""
+        new, removed = self._new_segment(), self._segment
+        if removed is not None:
+            try:
+                for line, _ in removed.lines(0):
+                    new.append(line + b"\n")
+            except OSError:
+                new.delete()
+                raise
+            removed.close()
+        self._segment = new
+        return new
+
+    def _check_room(self) -> None:
+        """Raise SpoolError where the spool has reached its limit; it is measured with each segment and while full."""
+        own_bytes = self._segment.size if self._segment is not None else 0
+        is_full = self._other_bytes + own_bytes >= self.limit_bytes
+        if self._measured_at is None or (is_full and time.monotonic() - self._measured_at > _SECONDS_BETWEEN_MEASURES):
+            self._measured_at = time.monotonic()
+            self._other_bytes = self._used_bytes() - own_bytes
+            is_full = self._other_bytes + own_bytes >= self.limit_bytes
+        if is_full:
+            raise SpoolError(f"{self.directory}: the spool is full, its SPOOL_LIMIT_BYTES is {self.limit_bytes}")
+
+    def _tell_of_gap(self, segment: Segment) -> None:
+        gap, self._gap = self._gap, None
+        try:
+            if gap is not None:
+                segment.append(encode_json(Line(None, gap.entry())) + b"\n")
+        except OSError:
+            self._gap = gap
+
     def _let_go(self) -> None:
         if self._segment is not None:
             if self._segment.size == 0:  # or a full disk would collect an empty file for every refusal
                 with contextlib.suppress(OSError):
                     self._segment.delete()
             self._segment.close()
-            self._segment = None
+            self._segment = self._measured_at = None
 
 
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()
-_segments: weakref.WeakSet[Segment] = weakref.WeakSet()
 
 
 @cache
 def current() -> Spool:
     """Return this process's spool."""
-    return Spool(conf().spool)
+    settings = conf()
+    return Spool(settings.spool, limit_bytes=settings.spool_limit_bytes, syncs=settings.syncs_each_line)
 
 
 def backlog() -> Backlog:
@@ -338,8 +373,6 @@ def _moment_of(line: bytes, otherwise: float) -> datetime:
 
 
 def _after_fork() -> None:
-    for segment in list(_segments):
-        segment.close()  # or this process would keep the parent's locks when the parent is dead
     for spool in list(_spools):
         spool.after_fork()
 

@@ -22,6 +22,9 @@ def test_the_spool_is_all_a_project_must_name():
         ("SPOOL", None, "absolute path"),
         ("SPOOL", "spool", "absolute path"),
         ("SPOOL", "/etc/hostname", "directory"),
+        ("SPOOL_LIMIT_BYTES", 1000, "1048576 or more"),
+        ("SPOOL_LIMIT_BYTES", "4 GiB", "whole number"),
+        ("SYNC_EACH_LINE", "yes", "True or False"),
         ("SINK", "nowhere.Sink", "can be imported"),
         ("SINK", 7, "dotted path"),
         ("SHIP", "yes", "True or False"),
@@ -52,7 +55,7 @@ def test_nonsense_is_refused_naming_key_value_and_what_is_expected(key, value, e
 
 
 def test_an_unknown_key_is_refused_with_those_there_are():
-    with pytest.raises(ImproperlyConfigured, match=r"'SPOOLL'.*SPOOL, SINK"):
+    with pytest.raises(ImproperlyConfigured, match=r"'SPOOLL'.*SPOOL, SPOOL_LIMIT_BYTES"):
         read(SPOOLL="/x")
 
 

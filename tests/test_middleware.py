@@ -256,6 +256,34 @@ def test_a_stream_the_client_leaves_is_recorded_as_cut_off(client, only, path):
     assert only().error_type == "client-disconnected"
 
 
+@pytest.mark.parametrize("path", ["/stream/", "/file/"])
+def test_a_stream_whose_process_is_killed_is_recorded_as_cut_off(client, path, tmp_path):
+    answer = client.get(path)
+    next(answer.streaming_content)
+    spool.current()._streams._file.close()  # what the kernel does with a dead process's files
+    shipped = []
+    sink = SimpleNamespace(write=lambda site, entries: shipped.extend(entries) or [])
+    Shipper(Spool(tmp_path / "spool"), sink).adopt()
+    assert [(entry.request_id, entry.error_type) for entry in shipped] == [(answer["X-Request-Id"], "process-ended")]
+    assert (shipped[0].request_path, shipped[0].response_code) == (path, 200)
+    spool.current().after_fork()
+    answer._iterator.close()
+
+
+def test_a_stream_that_cannot_be_noted_is_withheld_by_who_refuses(client, configure, monkeypatch):
+    configure(ON_SPOOL_FAILURE="refuse")
+    monkeypatch.setattr(recording, "begin", lambda *_: False)
+    answer = client.get("/stream/")
+    assert answer.text == "This request was carried out but could not be recorded; do not repeat it.\n"
+    assert spool.backlog().missed == 1
+
+
+def test_a_wrong_annotation_costs_no_entry_of_a_stream(client, only, monkeypatch):
+    monkeypatch.setattr("gatebook.capture.Capture.entry", lambda *_: 1 / 0)
+    list(client.get("/stream/").streaming_content)
+    assert only().response_code == 200
+
+
 def test_a_stream_that_fails_is_recorded_with_its_error(client, only):
     answer = client.get("/stream/?fail=1")
     with pytest.raises(ConnectionError):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import stat
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatebook import segments as segments_module
 from gatebook import spool as spool_module
 from gatebook.entry import Entry
 from gatebook.spool import Segment, Spool, SpoolError, decode_line
@@ -223,7 +226,9 @@ def test_a_rejected_line_is_kept_with_its_reason_and_logged(spool, caplog):
 
 
 def test_the_backlog_counts_what_waits(spool):
-    assert spool.backlog() == spool_module.Backlog(segments=0, bytes=0, oldest_at=None, rejected=0, missed=0)
+    nothing = spool.backlog()
+    assert (nothing.segments, nothing.bytes, nothing.oldest_at, nothing.rejected) == (0, 0, None, 0)
+    assert nothing.complaints() == []
     oldest_at = datetime.now(UTC) - timedelta(hours=2)
     spool.append(None, entry(created_at=oldest_at))
     spool.append(None, entry("r2"))
@@ -264,7 +269,7 @@ def test_a_segment_deleted_a_moment_ago_is_not_taken(spool, monkeypatch):
     (path,) = segments(spool)
     spool._segment.close()
     spool._segment = None
-    monkeypatch.setattr("gatebook.spool.fcntl.flock", lambda *_: path.unlink())  # by whoever held it until now
+    monkeypatch.setattr("gatebook.segments.fcntl.flock", lambda *_: path.unlink())  # by whoever held it until now
     assert Segment.take(path) is None
 
 
@@ -287,7 +292,7 @@ def test_any_bytes_are_read_as_lines_without_loss(tmp_path_factory, content, blo
     path.write_bytes(content)
     segment = Segment.take(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spool_module, "READ_BYTES", block)
+        patch.setattr(segments_module, "READ_BYTES", block)
         lines = list(segment.lines(0))
         assert b"\n".join(line for line, _ in lines) == content.removesuffix(b"\n")
         for number, (_, position) in enumerate(lines, 1):
@@ -306,3 +311,174 @@ def test_a_torn_segment_loses_no_complete_line(tmp_path_factory, ids, torn_at):
     complete = content.count(b"\n")
     assert lines[:complete] == whole[:complete]
     segment.close()
+
+
+# --- Bounds --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path):
+    spool = Spool(tmp_path / "small", limit_bytes=5000)
+    yield spool
+    spool.close()
+
+
+def fill(spool):
+    """Append until there is no room; return how many entries fitted."""
+    for number in range(1000):
+        try:
+            spool.append(None, entry(f"fill-{number}"))
+        except SpoolError:
+            return number
+    raise AssertionError("there was no end to it")
+
+
+def test_a_spool_at_its_limit_takes_no_more_and_says_why(small):
+    assert fill(small) > 10
+    with pytest.raises(SpoolError, match="SPOOL_LIMIT_BYTES is 5000"):
+        small.append(None, entry())
+    with pytest.raises(SpoolError):
+        small.begin(None, entry())
+    with pytest.raises(SpoolError):
+        small.probe()
+    assert small.backlog().used_bytes < 6000
+    assert "the spool is full" in small.backlog().complaints()[0]
+
+
+def test_the_limit_is_for_all_processes_together(small):
+    others = Spool(small.directory, limit_bytes=5000)
+    fill(others)
+    with pytest.raises(SpoolError, match="full"):
+        small.append(None, entry())
+    others.close()
+
+
+def test_a_spool_takes_entries_again_when_there_is_room(small, monkeypatch):
+    monkeypatch.setattr(spool_module, "_SECONDS_BETWEEN_MEASURES", 0)
+    fill(small)
+    small.seal().delete()
+    small.append(None, entry("again"))
+    assert "again" in "".join(path.read_text() for path in segments(small))
+
+
+def test_a_spool_that_is_half_full_is_a_complaint(small):
+    for number in range(30):
+        small.append(None, entry(str(number)))
+    assert small.backlog().complaints()[0].startswith("the spool is half full")
+
+
+# --- Gaps ----------------------------------------------------------------------------------------
+
+
+def test_what_could_not_be_recorded_is_in_the_book_as_a_gap(spool):
+    for _ in range(3):
+        spool.miss(SpoolError("disk: no space left"))
+    spool.append("acme", entry("next"))
+    spool.append("acme", entry("after"))
+    lines = [line for path in segments(spool) for line in read(path)]
+    assert [line.entry.request_id for line in lines if line.site == "acme"] == ["next", "after"]
+    (gap,) = [line.entry for line in lines if line.site is None]
+    assert gap.error_type == "requests-not-recorded"
+    assert gap.error_message.startswith("3 requests between ")
+    assert gap.error_message.endswith("could not be recorded: disk: no space left")
+    assert not gap.success
+    assert spool.backlog().missed == 3
+
+
+def test_a_gap_is_told_when_the_process_ends(spool):
+    spool.miss(SpoolError("no space"))
+    spool.close()
+    (line,) = [line for path in segments(spool) for line in path.read_bytes().splitlines() if line]
+    assert decode_line(line).entry.error_type == "requests-not-recorded"
+
+
+def test_a_gap_does_not_repeat_what_an_exception_says(spool):
+    spool.miss(ValueError("password=hunter2"))
+    spool.append(None, entry())
+    assert "hunter2" not in segments(spool)[0].read_text()
+
+
+# --- The disk ------------------------------------------------------------------------------------
+
+
+def test_a_spool_that_syncs_waits_for_the_disk_with_each_line(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    spool = Spool(tmp_path / "synced", syncs=True)
+    spool.append(None, entry("1"))
+    spool.append(None, entry("2"))
+    assert synced == [spool._segment.descriptor] * 2
+    spool.begin(None, entry("3"))
+    assert len(synced) == 3
+    spool.close()
+
+
+def test_a_line_the_disk_does_not_confirm_is_not_recorded(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "synced", syncs=True)
+
+    def fail(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(SpoolError, match="Input/output"):
+        spool.append(None, entry())
+    monkeypatch.undo()
+    spool.append(None, entry("later"))
+    assert [line.entry.request_id for path in segments(spool) for line in read(path)] == ["later"]
+    spool.close()
+
+
+def test_a_full_disk_keeps_the_segment_for_the_next_shipping(spool, monkeypatch):
+    spool.append(None, entry("before"))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(SpoolError):
+        spool.append(None, entry("missed"))
+    monkeypatch.undo()
+    sealed = spool.seal()
+    assert b"before" in b"".join(line for line, _ in sealed.lines(0))
+    sealed.close()
+
+
+def test_lines_of_a_removed_directory_are_written_again_with_the_next(spool):
+    spool.append(None, entry("1"))
+    shutil.rmtree(spool.directory)
+    spool.append(None, entry("2"))
+    assert [line.entry.request_id for path in segments(spool) for line in read(path)] == ["1", "2"]
+
+
+# --- The command ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def configured(settings, tmp_path):
+    """The spool of a project's settings."""
+    settings.GATEBOOK = {"SPOOL": tmp_path / "spool", "SHIP": False, "SPOOL_LIMIT_BYTES": 2**20}
+    yield spool_module.current()
+    spool_module.current().close()
+
+
+def test_spool_status_says_what_waits(configured, capsys):
+    configured.append(None, entry())
+    call_command("spool_status")
+    said = capsys.readouterr().out
+    assert str(configured.directory) in said
+    assert "1 segments" in said
+    assert "of 1048576 bytes used" in said
+    assert "All is well." in said
+
+
+def test_spool_status_fails_where_somebody_should_look(configured):
+    configured.append(None, entry(created_at=datetime.now(UTC) - timedelta(hours=1)))
+    configured.reject(b"x", "bad")
+    with pytest.raises(CommandError, match=r"1 lines were rejected(.|\n)*the oldest entry has waited since"):
+        call_command("spool_status")
+
+
+def test_the_settings_of_the_spool_are_obeyed(configured, settings):
+    assert (configured.limit_bytes, configured.syncs) == (2**20, False)
+    settings.GATEBOOK = {**settings.GATEBOOK, "SYNC_EACH_LINE": True}
+    assert spool_module.current().syncs

@@ -21,8 +21,6 @@ LOCKS_WANTED = 256
 """Below this `max_locks_per_transaction`, questions over 180 days can exhaust the lock table."""
 SECONDS = 2
 """How long the database and the broker have to answer."""
-LATE = timedelta(minutes=1)
-"""An entry that waits longer in the spool is worth a warning; two seconds are usual."""
 HOURS_BEHIND = timedelta(hours=2)
 """Hours older than this should be counted; the running one never is for long."""
 DAYS_BEHIND = timedelta(hours=6)
@@ -81,17 +79,10 @@ def broker() -> str:
 
 
 def spooled() -> str:
-    """Say how much is written down but not yet in the book."""
+    """Say how much is written down but not yet in the book, where that is more than usual."""
     backlog = spool.backlog()
-    waiting = f"{backlog.segments} segments, {backlog.bytes} bytes"
-    if backlog.missed:
-        return f"warning: {backlog.missed} requests could not be written down; see this process's log"
-    if backlog.rejected:
-        return f"warning: {backlog.rejected} lines were rejected and kept aside; {waiting} waiting"
-    if backlog.oldest_at and datetime.now(UTC) - backlog.oldest_at > LATE:
-        return (
-            f"warning: the oldest entry has waited since {backlog.oldest_at.isoformat(timespec='seconds')}; {waiting}"
-        )
+    if complaints := backlog.complaints():
+        return f"warning: {'; '.join(complaints)}; {backlog.segments} segments wait, {backlog.bytes} bytes"
     return "ok"
 
 
