@@ -54,6 +54,58 @@ call_command("ship")
 """
 
 
+BESIDE_DJANGO_AUDITLOG = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from django.conf import settings
+APPS = ["auditlog", "gatebook", "rest_framework", "django.contrib.auth", "django.contrib.contenttypes"]
+settings.configure(
+    SECRET_KEY="x" * 50, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, INSTALLED_APPS=APPS, USE_TZ=True,
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    MIDDLEWARE=["gatebook.middleware.GatebookMiddleware", "auditlog.middleware.AuditlogMiddleware"],
+    GATEBOOK={"SPOOL": sys.argv[2], "SINK": "__main__.Sink", "SHIP": False},
+)
+import django; django.setup()
+from auditlog.models import LogEntry
+from auditlog.registry import auditlog
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import path
+from rest_framework.decorators import api_view
+from rest_framework.response import Response
+
+class Sink:
+    def write(self, site, entries):
+        for entry in entries:
+            print("request:", entry.request_method, entry.request_path, entry.response_code)
+        return []
+
+@api_view(["POST"])
+def people(request):
+    return Response({"id": User.objects.create(username="alice").pk}, status=201)
+
+urlpatterns = [path("people/", people)]
+auditlog.register(User)
+call_command("migrate", verbosity=0)
+call_command("check")
+Client().post("/people/")
+print("change:", LogEntry.objects.get().get_action_display(), LogEntry.objects.get().object_repr)
+import gatebook.spool, gatebook.shipper
+gatebook.spool.current().close()
+gatebook.shipper.adopt()
+"""
+
+
+def run_alone(tmp_path: Path, program: str) -> str:
+    """Run a project that sees Gatebook's package and the installed ones, but not this checkout."""
+    shutil.copytree(ROOT / "gatebook", tmp_path / "site" / "gatebook")
+    command = [sys.executable, "-I", "-W", "ignore", "-c", program, str(tmp_path / "site"), str(tmp_path / "spool")]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 def declared() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -72,10 +124,14 @@ def test_all_of_it_is_packed():
 
 @pytest.mark.slow
 def test_alone_beside_any_database_it_records_and_ships(tmp_path):
-    shutil.copytree(ROOT / "gatebook", tmp_path / "site" / "gatebook")
-    command = [sys.executable, "-I", "-c", PROJECT, str(tmp_path / "site"), str(tmp_path / "spool")]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 0, ended.stderr
-    assert "None /hello/?token=[redacted] 200" in ended.stdout
-    assert "acme /sftp None" in ended.stdout
-    assert "2 entries shipped" in ended.stdout
+    said = run_alone(tmp_path, PROJECT)
+    assert "None /hello/?token=[redacted] 200" in said
+    assert "acme /sftp None" in said
+    assert "2 entries shipped" in said
+
+
+@pytest.mark.slow
+def test_it_lives_beside_django_auditlog(tmp_path):
+    said = run_alone(tmp_path, BESIDE_DJANGO_AUDITLOG)
+    assert "change: create alice" in said
+    assert "request: POST /people/ 201" in said
