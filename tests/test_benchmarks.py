@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
-from benchmarks import data, measurements, timing
-from benchmarks.bench import Bench, Measurement, each, run
+from benchmarks import data, measurements, rows_capture, timing
+from benchmarks.bench import Bench, Disagreement, Measurement, each, run
+from benchmarks.capture.contestants import CONTESTANTS, NULL
 from benchmarks.data import DAYS, SITES, Plan
 from benchmarks.report import Reach, Row, bytes_text, table, time_text
 
@@ -91,7 +94,7 @@ def test_a_subject_that_breaks_off_leaves_the_others_standing():
 def test_only_what_is_named_runs_and_an_unknown_name_is_refused():
     assert [one.name for one in measurements.chosen(["csv", "pages"])] == ["pages", "csv"]
     assert len(measurements.chosen([])) == len(measurements.MEASUREMENTS)
-    with pytest.raises(ValueError, match="names chart, expected some of answers, csv"):
+    with pytest.raises(ValueError, match="names chart, expected some of answers, capture, csv"):
         measurements.chosen(["chart"])
 
 
@@ -128,8 +131,46 @@ def test_a_drawn_day_is_in_order_within_its_day_and_the_same_each_time():
     assert 0.75 < sum(row["site_id"] == 1 for row in rows) / len(rows) < 0.85
 
 
+@pytest.fixture
+def recorders(transactional_db: None) -> Iterator[None]:
+    """The database that contestants of `capture` record into."""
+    with rows_capture.database():
+        yield
+
+
+needs_peers = pytest.mark.skipif(
+    any(find_spec(package) is None for package in ("rest_framework", "drf_api_logger", "easyaudit", "request")),
+    reason="the recording peers are not installed; try: pip install -r requirements/bench.txt",
+)
+
+
+@pytest.mark.slow
+@needs_peers
+@pytest.mark.usefixtures("recorders")
+def test_every_contestant_serves_the_same_and_has_recorded_it():
+    scenario = rows_capture.SCENARIOS[0]
+    rows = rows_capture.scenario_rows(scenario, turns=1, turn_seconds=0.05)
+    assert all(row.what.startswith(f"capture, {scenario.name}: ") for row in rows)
+    assert [row.reach is not None for row in rows] == [True, True, False, False]
+    assert all(name in row.compared for row in rows[1:] for name in CONTESTANTS if name not in ("bare", "Gatebook"))
+
+
+@pytest.mark.slow
+@needs_peers
+@pytest.mark.usefixtures("recorders")
+def test_a_contestant_that_records_too_little_is_not_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(rows_capture, "LONGEST_WAIT_SECONDS", 0.1)
+    sloth = replace(NULL, recorded="SELECT 0")
+    with (
+        rows_capture.Server(sloth, rows_capture.SCENARIOS[0], str(tmp_path)) as server,
+        pytest.raises(Disagreement, match="null middleware has recorded 0 of 1 requests"),
+    ):
+        server.probe()
+
+
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.00004, "40 µs"), (0.0123, "12.3 ms"), (3.456, "3.46 s"), (123.4, "123 s")]
+    ("seconds", "text"),
+    [(0.00004, "40 µs"), (0.0123, "12.3 ms"), (3.456, "3.46 s"), (123.4, "123 s"), (-0.002, "-2 ms"), (-1e-7, "0 µs")],
 )
 def test_times_are_written_in_the_unit_that_reads_best(seconds, text):
     assert time_text(seconds) == text
