@@ -55,6 +55,7 @@ PACKAGES = (
     "django-easy-audit", "django-request",
 )  # fmt: skip
 FEWEST_ROWS = 20_000
+"""Of a book that is not measured."""
 
 
 @dataclass(frozen=True)

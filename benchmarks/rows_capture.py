@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 
 from benchmarks.bench import Bench, Disagreement, each
@@ -78,7 +79,7 @@ def capture_rows(bench: Bench) -> Iterator[Row]:
 def scenario_rows(scenario: Scenario, turns: int, turn_seconds: float) -> list[Row]:
     """Let all contestants take turns with one kind of request."""
     with ExitStack() as stack:
-        spool = stack.enter_context(TemporaryDirectory(prefix="gatebook-bench-spool-"))
+        spool = stack.enter_context(TemporaryDirectory(prefix="spool-", dir=settings.VAR))
         servers = [stack.enter_context(Server(one, scenario, spool)) for one in CONTESTANTS.values()]
         costs = measure(servers, turns, turn_seconds)
     added = {name: cost.above(costs[BARE.name]) for name, cost in costs.items() if name != BARE.name}
@@ -129,7 +130,6 @@ class Server:
         self.contestant = contestant
         self.path = scenario.path
         self.requests = 0
-        self._database = _settings() | {"NAME": DATABASE, "CONN_MAX_AGE": scenario.conn_max_age}
         self._before = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.capture.child"],
@@ -138,12 +138,13 @@ class Server:
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": "benchmarks.capture.project",
                 "CAPTURE_CONTESTANT": contestant.name,
-                "CAPTURE_DATABASE": json.dumps(self._database),
+                "CAPTURE_DATABASE": json.dumps(_settings() | {"NAME": DATABASE, "CONN_MAX_AGE": scenario.conn_max_age}),
                 "CAPTURE_SPOOL": spool,
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # an interrupt is for the benchmark, which ends it
         )
 
     def __enter__(self) -> Server:
