@@ -47,9 +47,9 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("200 bytes of JSON", "/api/small/"),
+    Scenario("160 bytes of JSON", "/api/small/"),
     Scenario("50 kB of JSON", "/api/large/"),
-    Scenario("200 bytes, CONN_MAX_AGE=0", "/api/small/", conn_max_age=0),
+    Scenario("160 bytes, CONN_MAX_AGE=0", "/api/small/", conn_max_age=0),
 )
 
 

@@ -18,7 +18,7 @@ from benchmarks.capture.contestants import CALLER
 
 FILES = [
     {"id": number, "path": f"reports/2026/november/report-{number}.pdf", "size": 81_920 + number, "type": "file"}
-    for number in range(560)
+    for number in range(600)
 ]
 """50 kB of JSON."""
 
@@ -48,7 +48,7 @@ class KeyAuthentication(BaseAuthentication):
 @api_view(["GET"])
 @authentication_classes([KeyAuthentication])
 def small(request: Any) -> Response:
-    """Answer with 200 bytes."""
+    """Answer with 160 bytes."""
     return Response(FILES[:2])
 
 
