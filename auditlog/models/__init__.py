@@ -1,8 +1,23 @@
-"""The tables: sites and roles, the log and its roll-ups, and what readers keep."""
+"""The tables: sites, roles and keys, the log and its roll-ups, and what readers keep."""
 
+from auditlog.models.keys import ApiKey, Scope
 from auditlog.models.log import ApiRequestLog
+from auditlog.models.quarantine import DroppedLines, QuarantinedLine
 from auditlog.models.rollups import RollUp, TouchedDay, TouchedHour
 from auditlog.models.sites import Membership, Role, Site
 from auditlog.models.views import Preference
 
-__all__ = ["ApiRequestLog", "Membership", "Preference", "Role", "RollUp", "Site", "TouchedDay", "TouchedHour"]
+__all__ = [
+    "ApiKey",
+    "ApiRequestLog",
+    "DroppedLines",
+    "Membership",
+    "Preference",
+    "QuarantinedLine",
+    "Role",
+    "RollUp",
+    "Scope",
+    "Site",
+    "TouchedDay",
+    "TouchedHour",
+]

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from django.db import OperationalError, connection, transaction
 from psycopg import errors
 
-from auditlog.models import Site
+from auditlog.models import DroppedLines, QuarantinedLine, Site
 from auditlog.store import partitions, rollups
 from auditlog.store.alone import alone
 from auditlog.store.partitions import TABLE, Partition
@@ -27,6 +27,8 @@ class Purged:
     """Rows deleted from days that stay, by the slug of their site."""
     busy: list[date] = field(default_factory=list)
     """Days that a reader held open; the next purge takes them."""
+    quarantined: int = 0
+    """Lines that have been in quarantine for long enough."""
 
 
 def purge(now: datetime | None = None, *, dry_run: bool = False) -> Purged | None:
@@ -55,6 +57,7 @@ def _purge(now: datetime, *, dry_run: bool) -> Purged:
             break
     oldest_kept = min((day.start for day in days if day not in gone), default=now)
     for site in sites:
+        purged.quarantined += _release(site, now, dry_run=dry_run)
         if site.retention_days == longest:
             continue  # the rest of its rows leaves with their day, by tomorrow
         cutoff = now - timedelta(days=site.retention_days)
@@ -62,6 +65,14 @@ def _purge(now: datetime, *, dry_run: bool) -> Purged:
         if count:
             purged.rows[site.slug] = count
     return purged
+
+
+def _release(site: Site, now: datetime, *, dry_run: bool) -> int:
+    lines = QuarantinedLine.objects.past_their_time(site, now)
+    if dry_run:
+        return lines.count()
+    DroppedLines.objects.past_their_time(site, now).delete()
+    return lines.delete()[0]
 
 
 def _drop(day: Partition) -> bool:

@@ -30,5 +30,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(purged.days)} whole days{span} {done} dropped.")
         for slug, count in purged.rows.items():
             self.stdout.write(f"{count:,} entries of {slug} {done} deleted from days that other sites still need.")
+        if purged.quarantined:
+            self.stdout.write(f"{purged.quarantined:,} lines {done} removed from quarantine.")
         if purged.busy:
             self.stdout.write(f"{len(purged.busy)} days are being read right now; the next purge takes them.")
