@@ -13,6 +13,7 @@ from auditlog.dashboard.logs import log_page
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
 from auditlog.export import csv
+from auditlog.intake.http import ingest
 
 urlpatterns = [
     path("", sites_page, name="sites"),
@@ -23,6 +24,7 @@ urlpatterns = [
     path("accounts/columns/", keep_columns, name="keep_columns"),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),  # one door
     path("admin/", admin.site.urls),
+    path("api/rest/v1/api_request_logs", ingest, name="ingest"),
     path("hijack/", include("hijack.urls")),
     path("<slug:site_slug>/", site_page, name="site"),
     path("<slug:site_slug>/logs/", log_page, name="logs"),

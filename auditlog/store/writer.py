@@ -45,10 +45,10 @@ WITH stored AS (
 
 @dataclass(frozen=True)
 class Rejection:
-    """An entry that was not stored: its place in the batch, the field at fault and why."""
+    """An entry that was not stored: its place in the batch, the field at fault (None: all of it) and why."""
 
     index: int
-    field: str
+    field: str | None
     error: str
 
 

@@ -35,12 +35,13 @@ def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
             yield line
             continue
         try:
-            yield _entry(line)
+            yield entry_and_site(line)[0]
         except (ValueError, TypeError) as error:
             yield Rejected(number, reason_for(error), excerpt(line))
 
 
-def _entry(line: bytes) -> Entry:
+def entry_and_site(line: bytes) -> tuple[Entry, str | None]:
+    """Return the entry on a line and the site it names. Raises ValueError or TypeError, for `reason_for` to word."""
     fields = decode_object(line)
     success = fields.pop("success", None)
     site = fields.pop("site", None)
@@ -55,7 +56,7 @@ def _entry(line: bytes) -> Entry:
     entry = entry_from(fields)
     if success is not None and success != entry.success:
         raise ValueError(f"success: is {str(success).lower()}, but the response code or error says otherwise")
-    return entry
+    return entry, site
 
 
 FORMAT = Format("gatebook", "Gatebook JSON lines", recognises, read)

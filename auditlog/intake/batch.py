@@ -1,0 +1,95 @@
+"""A batch of lines for the sites of an API key: the good ones go into the book, the others into quarantine."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter
+
+from auditlog import access
+from auditlog.intake.formats.gatebook_jsonl import entry_and_site
+from auditlog.intake.formats.shape import Rejected, reason_for
+from auditlog.models import ApiKey, QuarantinedLine, Site
+from auditlog.models.quarantine import LINE_LIMIT, NotTaken
+from auditlog.store.writer import Rejection, write
+from gatebook.conf import conf
+from gatebook.entry import FIELDS, Entry, clean, text_of
+from gatebook.redact import Redactor
+
+ERROR_LIMIT = 300
+"""Characters of a reason: some repeat what the sender wrote."""
+
+_NAMED = {*FIELDS, "site", "success"}
+_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])|\\(/)")
+
+
+@dataclass
+class Taken:
+    """What became of a batch: accepted + duplicates + rejected = sent."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+
+
+def take(key: ApiKey, lines: Sequence[bytes | Rejected]) -> Taken:
+    """Store what is on `lines` in the sites that they name, without its secrets; durable when this returns.
+
+    Raises django.db.Error when the database is away: some of it may be stored then, and sending it all again is safe.
+    """
+    sites = access.sites_of_key(key)
+    redactor = conf().redactor
+    taken = Taken()
+    entries: dict[str, list[tuple[int, Entry]]] = defaultdict(list)
+    rejected: dict[str, list[Rejection]] = defaultdict(list)
+    for index, line in enumerate(lines):
+        try:
+            entry, slug = _read(line, sites, key.site.slug)
+        except (ValueError, TypeError) as error:
+            rejected[key.site.slug].append(_rejection(index, reason_for(error), redactor))
+        else:
+            entries[slug].append((index, redactor.entry(entry)))
+    for slug, numbered in entries.items():
+        written = write(sites[slug], [entry for _, entry in numbered])
+        taken.accepted += written.stored
+        taken.duplicates += written.duplicates
+        rejected[slug] += [Rejection(numbered[each.index][0], each.field, each.error) for each in written.rejected]
+    for slug, rejections in rejected.items():
+        if rejections:
+            kept = [NotTaken(each.field, each.error, _shown(lines[each.index], redactor)) for each in rejections]
+            QuarantinedLine.objects.keep(sites[slug], key, kept)
+    taken.rejected = sorted(chain.from_iterable(rejected.values()), key=attrgetter("index"))
+    return taken
+
+
+def _read(line: bytes | Rejected, sites: dict[str, Site], own: str) -> tuple[Entry, str]:
+    if isinstance(line, Rejected):
+        raise ValueError(line.reason)
+    entry, slug = entry_and_site(line)
+    slug = slug or own
+    if slug not in sites:
+        raise ValueError(f"site: {slug[:100]!r} is neither the site of this API key nor a child site of it")
+    return entry, slug
+
+
+def _rejection(index: int, reason: str, redactor: Redactor) -> Rejection:
+    name, colon, error = reason.partition(": ")
+    named, error = (name, error) if colon and name in _NAMED else (None, reason)
+    return Rejection(index, named, redactor.text(clean(error[:ERROR_LIMIT])))
+
+
+def _shown(line: bytes | Rejected, redactor: Redactor) -> str:
+    """Return the beginning of a line without its secrets, whatever it is."""
+    # More than is kept, or a secret that is cut in two would not be known for one.
+    text = line.excerpt if isinstance(line, Rejected) else text_of(line[: 2 * LINE_LIMIT])
+    text = redactor.text(_ESCAPED.sub(_plain, text))
+    return '"'.join(redactor.path(part) for part in text.split('"'))[:LINE_LIMIT]
+
+
+def _plain(escape: re.Match[str]) -> str:
+    """Undo a JSON escape of a plain character, which an address may hold for its signs."""
+    character = chr(int(escape[1], 16)) if escape[1] else "/"
+    return escape[0] if character in '"\\\x7f' else character

@@ -1,0 +1,149 @@
+"""The ingest door: `POST /api/rest/v1/api_request_logs` takes JSON lines or an array of entries (docs/ingest.md)."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from auditlog import access
+from auditlog.intake import body
+from auditlog.intake.batch import take
+from auditlog.intake.formats.shape import Rejected, numbered_lines
+from auditlog.models import Scope
+from auditlog.refusals import Refused
+from gatebook.capture import capture_of
+from gatebook.entry import text_of
+
+logger = logging.getLogger(__name__)
+
+MOST_ENTRIES = 10_000
+
+AT_ONCE = 8
+"""Batches that this process takes in at a time: they leave the pages half of its database connections."""
+
+TURN_SECONDS = 2
+"""How long another one waits for its turn before it is sent away."""
+
+Lines = Iterator[bytes | Rejected]
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
+_SPACE = re.compile(r"[ \t\r\n]*")
+_ELEMENT = json.JSONDecoder(strict=False)  # control characters are a matter of the one entry, not of the array
+
+
+@csrf_exempt
+def ingest(request: HttpRequest) -> HttpResponse:
+    """Store the entries that are sent with an API key; say how many, and what is wrong with the others."""
+    try:
+        if request.method != "POST":
+            sentence = f"{request.method} is not served here, only POST."
+            raise Refused(405, "bad-request/method-not-allowed", sentence, {"Allow": "POST"})
+        key = access.key_or_refuse(request, Scope.INGEST)
+        split = _splitter(request)
+        is_packed = body.is_packed(request)
+        data = body.receive(request)
+        with _turn():
+            lines = list(islice(split(body.unpack(data) if is_packed else data), MOST_ENTRIES + 1))
+            if len(lines) > MOST_ENTRIES:
+                sentence = f"More than {MOST_ENTRIES:,} entries; send fewer at a time."
+                raise Refused(413, "bad-request/too-many-entries", sentence)
+            taken = take(key, lines)
+    except Refused as refused:
+        return refused.answer(request)
+    except (OperationalError, InterfaceError) as error:
+        logger.error("Entries were not taken in: %s: %s", type(error).__name__, error)
+        sentence = "The database is away; send the same again, what is stored already is not stored twice."
+        away = Refused(503, "service-unavailable/database-away", sentence, {"Retry-After": "10"})
+        return away.answer(request)
+    capture_of(request).ignore = True  # the book does not write about its own writing
+    return JsonResponse(
+        {
+            "accepted": taken.accepted,
+            "duplicates": taken.duplicates,
+            "rejected": [asdict(rejection) for rejection in taken.rejected],
+        }
+    )
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _turns.acquire(timeout=TURN_SECONDS):
+        sentence = "Too many others send entries at this moment; send the same again."
+        raise Refused(429, "rate-limited/too-many-concurrent-requests", sentence, {"Retry-After": "1"})
+    try:
+        yield
+    finally:
+        _turns.release()
+
+
+def _splitter(request: HttpRequest) -> Callable[[bytes], Lines]:
+    """Return what cuts a body of the request's Content-Type into entries."""
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    split = _SPLITTERS.get(request.content_type or "")
+    if split is None or charset not in ("utf-8", "utf8", "us-ascii"):
+        given = request.headers.get("Content-Type", "")
+        sentence = f"Content-Type is {given[:100]!r}, expected application/x-ndjson or application/json in UTF-8."
+        raise Refused(415, "bad-request/unknown-content-type", sentence)
+    return split
+
+
+def _lines(data: bytes) -> Lines:
+    for _, line in numbered_lines(io.BytesIO(data)):
+        yield line
+
+
+def _elements(data: bytes) -> Lines:
+    """Yield the elements of a JSON array, one after the other: who asks for a few does not pay for millions."""
+    text = text_of(data.removeprefix(b"\xef\xbb\xbf"))
+    place = _behind(text, "[", 0)
+    if not text.startswith("]", _next(text, place)):
+        while True:
+            start = _next(text, place)
+            try:
+                _, place = _ELEMENT.raw_decode(text, start)
+            except (ValueError, RecursionError):
+                raise _not_an_array(start) from None
+            yield text[start:place].encode()
+            if not text.startswith(",", _next(text, place)):
+                break
+            place = _behind(text, ",", place)
+    place = _next(text, _behind(text, "]", place))
+    if place < len(text):
+        raise _not_an_array(place)
+
+
+def _next(text: str, place: int) -> int:
+    match = _SPACE.match(text, place)
+    return match.end() if match else place
+
+
+def _behind(text: str, sign: str, place: int) -> int:
+    place = _next(text, place)
+    if not text.startswith(sign, place):
+        raise _not_an_array(place)
+    return place + 1
+
+
+def _not_an_array(place: int) -> Refused:
+    sentence = f"The body is no JSON array of entries; what is wrong begins at character {place:,}."
+    return Refused(400, "bad-request/unreadable-body", sentence)
+
+
+_SPLITTERS: dict[str, Callable[[bytes], Lines]] = {
+    "application/json": _elements,
+    "application/x-ndjson": _lines,
+    "application/ndjson": _lines,
+    "application/jsonl": _lines,
+    "application/x-jsonlines": _lines,
+}

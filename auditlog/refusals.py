@@ -1,0 +1,30 @@
+"""Refusals under `/api/`: what a program is told, in the words that clients of Files.com read."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, JsonResponse
+
+from gatebook.capture import capture_of
+
+
+class Refused(Exception):
+    """A request that is not served: the status, the kind of error, a sentence, and headers of the answer."""
+
+    def __init__(self, status: int, error_type: str, sentence: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.error_type = error_type
+        self.headers = headers
+
+    def answer(self, request: HttpRequest) -> JsonResponse:
+        """Return the answer; the entry that this request becomes says the same."""
+        capture = capture_of(request)
+        capture.error_type, capture.error_message = self.error_type, str(self)
+        body = {
+            "error": str(self),
+            "http-code": self.status,
+            "instance": capture.request_id,
+            "title": self.error_type.rpartition("/")[2].replace("-", " ").title(),
+            "type": self.error_type,
+        }
+        return JsonResponse(body, status=self.status, headers=self.headers)
