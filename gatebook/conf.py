@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -37,6 +38,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
+class Book:
+    """Where a Gatebook is, and the key that opens its door."""
+
+    url: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Conf:
     """What capture needs to know, ready to use. The names are those of the GATEBOOK keys."""
 
@@ -44,6 +53,7 @@ class Conf:
     spool_limit_bytes: int
     syncs_each_line: bool
     make_sink: Callable[[], Sink]
+    book: Book | None
     ship: bool
     site: Callable[[HttpRequest], str | None]
     user: Callable[[HttpRequest], Person | None]
@@ -67,7 +77,9 @@ DEFAULTS: dict[str, Any] = {
     "SPOOL": None,  # the directory that holds lines until they are shipped; required
     "SPOOL_LIMIT_BYTES": SPOOL_LIMIT_BYTES,  # what the directory may hold; beyond it see ON_SPOOL_FAILURE
     "SYNC_EACH_LINE": False,  # True: wait for the disk with each request, so that not even a power cut costs one
-    "SINK": "gatebook.sinks.StoreSink",  # where lines are shipped to
+    "SINK": None,  # where lines are shipped to; None: with BOOK_URL to that Gatebook, else into this project's database
+    "BOOK_URL": None,  # the address of a Gatebook elsewhere, such as https://book.example.org
+    "BOOK_KEY": None,  # an API key of a site there, with the scope ingest
     "SHIP": True,  # False: this project's processes only fill the spool, `manage.py ship` or another one empties it
     "SITE": None,  # a slug, or the dotted path of f(request) -> str | None; None is the root site
     "USER": "gatebook.identity.user",  # f(request) -> Person | None
@@ -97,11 +109,14 @@ def read(given: Mapping[str, Any]) -> Conf:
     values = {**DEFAULTS, **given}
     header = _header(values["REQUEST_ID_HEADER"])
     ignored = _paths(values["IGNORE_PATHS"])
+    book = _book(values["BOOK_URL"], values["BOOK_KEY"])
+    sink = "gatebook.http_sink.HttpSink" if book else "gatebook.sinks.StoreSink"
     return Conf(
         spool=_directory(values["SPOOL"]),
         spool_limit_bytes=_limit("SPOOL_LIMIT_BYTES", values["SPOOL_LIMIT_BYTES"]),
         syncs_each_line=_one_of("SYNC_EACH_LINE", values["SYNC_EACH_LINE"], True, False),
-        make_sink=_imported("SINK", values["SINK"]),
+        make_sink=_imported("SINK", sink if values["SINK"] is None else values["SINK"]),
+        book=book,
         ship=_one_of("SHIP", values["SHIP"], True, False),
         site=_site(values["SITE"]),
         user=_imported("USER", values["USER"]),
@@ -142,6 +157,41 @@ def _directory(value: Any) -> Path:
     if not path.is_absolute() or (path.exists() and not path.is_dir()):
         raise _wrong("SPOOL", value, expected)
     return path
+
+
+def _book(url: Any, key: Any) -> Book | None:
+    if url is None and key is None:
+        return None
+    if url is None or key is None:
+        missing, given = ("BOOK_URL", "BOOK_KEY") if url is None else ("BOOK_KEY", "BOOK_URL")
+        raise ImproperlyConfigured(f"GATEBOOK[{missing!r}] is missing, expected because {given} is given.")
+    if not isinstance(key, str) or not (key.isascii() and key.isalnum()):  # not shown: it may be one all the same
+        raise ImproperlyConfigured("GATEBOOK['BOOK_KEY'] is no key of a Gatebook, expected letters and digits only.")
+    if not isinstance(url, str) or not _is_address_of_a_book(url):
+        shown = Redactor().path(url) if isinstance(url, str) else url
+        expected = "https://host[:port][/path]; http:// only for a private address or a host's name without a dot"
+        raise _wrong("BOOK_URL", shown, expected)
+    return Book(url.rstrip("/"), key)
+
+
+def _is_address_of_a_book(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    plain = "@" not in url and not parts.query and not parts.fragment and url.isascii() and url.isprintable()
+    if not plain or not host or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_near(host))
+
+
+def _is_near(host: str) -> bool:
+    """Whether what is sent to the host does not cross the open network: it may go without TLS."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host
 
 
 def _imported(key: str, value: Any) -> Callable[..., Any]:

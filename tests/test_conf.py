@@ -6,6 +6,9 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from gatebook import conf
+from gatebook.http_sink import HttpSink
+from gatebook.sinks import StoreSink
+from tests.sinks import NoSink
 
 
 def read(**given):
@@ -27,6 +30,7 @@ def test_the_spool_is_all_a_project_must_name():
         ("SYNC_EACH_LINE", "yes", "True or False"),
         ("SINK", "nowhere.Sink", "can be imported"),
         ("SINK", 7, "dotted path"),
+        ("SINK", "", "dotted path"),
         ("SHIP", "yes", "True or False"),
         ("SHIP", 1, "True or False"),
         ("SITE", "Not A Slug", "slug"),
@@ -66,3 +70,76 @@ def test_a_path_is_ignored_with_all_below_it_but_not_its_namesakes():
     assert ours.ignores("/static/app.css")
     assert not ours.ignores("/healthz-of-another")
     assert not ours.ignores("/staticfiles")
+
+
+KEY = "Ab3" * 13
+
+
+def test_a_book_elsewhere_is_where_lines_go(settings):
+    assert read().make_sink is StoreSink
+    there = read(BOOK_URL="https://book.example.org/", BOOK_KEY=KEY)
+    assert there.make_sink is HttpSink
+    assert there.book.url == "https://book.example.org"
+    assert KEY not in repr(there)
+    assert read(BOOK_URL="https://book.example.org", BOOK_KEY=KEY, SINK="tests.sinks.NoSink").make_sink is NoSink
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://book.example.org:8443/behind/a/path",
+        "http://localhost:8000",
+        "http://127.0.0.1:8000",
+        "http://10.1.2.3",
+        "http://[::1]:8000",
+        "http://gatebook:8000",
+    ],
+)
+def test_a_book_is_reached_by_tls_or_nearby(url):
+    assert read(BOOK_URL=url, BOOK_KEY=KEY).book.url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        7,
+        "book.example.org",
+        "http://book.example.org",
+        "http://8.8.8.8",
+        "ftp://book.example.org",
+        "https://",
+        "https://book.example.org:port",
+        "https://book.example.org:99999",
+        "https://book.example.org?a=b",
+        "https://book.example.org/#logs",
+        "https://book.example.org/a b",
+        "https://b\u00fccher.example.org",
+        "https://[::1",
+    ],
+)
+def test_what_is_no_address_of_a_book_is_refused(url):
+    with pytest.raises(ImproperlyConfigured, match=r"'BOOK_URL'.*expected https://host") as refused:
+        read(BOOK_URL=url, BOOK_KEY=KEY)
+    assert repr(url) in str(refused.value)
+
+
+def test_a_password_in_the_address_is_refused_and_not_shown():
+    with pytest.raises(ImproperlyConfigured, match=r"'BOOK_URL'") as refused:
+        read(BOOK_URL="https://me:hunter2@book.example.org", BOOK_KEY=KEY)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["", 7, "abc-def", "abc\r\nX: y", "\u00e9" * 20, "\u0663" * 20])
+def test_what_is_no_key_is_refused_and_not_shown(key):
+    with pytest.raises(ImproperlyConfigured, match=r"'BOOK_KEY'.*letters and digits only") as refused:
+        read(BOOK_URL="https://book.example.org", BOOK_KEY=key)
+    assert not key or str(key) not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [{"BOOK_URL": "https://book.example.org"}, {"BOOK_KEY": KEY}])
+def test_address_and_key_come_together(given):
+    missing = "BOOK_KEY" if "BOOK_URL" in given else "BOOK_URL"
+    with pytest.raises(ImproperlyConfigured, match=f"'{missing}'.* is missing") as refused:
+        read(**given)
+    assert KEY not in str(refused.value)

@@ -39,7 +39,7 @@ class QuarantineQuerySet(models.QuerySet["QuarantinedLine"]):
             # One at a time for each site, or two that count at once would both find the same room.
             Site.objects.select_for_update(no_key=True).get(pk=site.pk)
             room = max(0, KEPT_LINES - self.filter(site=site).count())
-            self.bulk_create(
+            QuarantinedLine.objects.bulk_create(
                 QuarantinedLine(site=site, api_key=key, field=field, error=error, line=line)
                 for field, error, line in lines[:room]
             )
