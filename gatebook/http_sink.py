@@ -28,6 +28,7 @@ TIMEOUT_SECONDS = 40
 LONGEST_WAIT_SECONDS = 300
 """A longer Retry-After is not obeyed to the end."""
 
+_BODY_LIMIT_BYTES = 8 * 2**20  # before packing; the door takes twice as much
 _ANSWER_LIMIT_BYTES = 8 * 2**20
 _SENTENCE_LIMIT = 300
 _COMPRESSION = 1  # the host's processor counts for more than the network
@@ -95,16 +96,21 @@ class HttpSink:
         return self._write([head + encode_json(entry)[1:] for entry in entries])
 
     def _write(self, lines: Sequence[bytes]) -> list[Rejection]:
+        if len(lines) > 1 and sum(map(len, lines)) > _BODY_LIMIT_BYTES:
+            return self._write_halves(lines)
         try:
             return self._send(lines)
         except _TooMuch as refusal:
             if len(lines) > 1:
-                half = len(lines) // 2
-                first, second = self._write(lines[:half]), self._write(lines[half:])
-                return first + [each._replace(place=half + each.place) for each in second]
+                return self._write_halves(lines)
             if refusal.said_by_the_book is None:  # a proxy or a wrong host says so of whatever it is sent
                 raise SinkUnavailable(str(refusal)) from refusal
             return [Rejection(0, None, refusal.said_by_the_book)]
+
+    def _write_halves(self, lines: Sequence[bytes]) -> list[Rejection]:
+        half = len(lines) // 2
+        first, second = self._write(lines[:half]), self._write(lines[half:])
+        return first + [each._replace(place=half + each.place) for each in second]
 
     def _send(self, lines: Sequence[bytes]) -> list[Rejection]:
         if (seconds := self._wait_until - time.monotonic()) > 0:

@@ -6,14 +6,18 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from auditlog.intake import body, http
-from auditlog.models import ApiKey, ApiRequestLog, QuarantinedLine, Scope, Site
-from gatebook.entry import Entry, encode_json
+from auditlog.models import ApiKey, ApiRequestLog, DroppedLines, QuarantinedLine, Scope, Site, quarantine
+from gatebook.entry import FIELDS, Entry, encode_json
+from gatebook.ids import new_id
 from gatebook.spool import current as current_spool
 from gatebook.spool import decode_line
 from tests.book import ago, entry
@@ -41,7 +45,7 @@ def send(secret: str) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def recorded(settings, tmp_path) -> Iterator[Callable[[], list[Any]]]:
+def recorded(settings: Any, tmp_path: Path) -> Iterator[Callable[[], list[Any]]]:
     """What Gatebook has recorded of itself."""
     settings.GATEBOOK = {**settings.GATEBOOK, "SPOOL": tmp_path / "spool", "SHIP": False}
     yield lambda: [
@@ -364,3 +368,125 @@ def test_a_rejected_line_is_kept_without_its_secrets(send, child):
     assert (old.site.slug, old.field) == ("acme-eu", "created_at")
     assert torn.api_key.name == "web shop"
     assert "hunter" not in torn.line + old.line
+
+
+def test_beyond_the_room_in_quarantine_rejected_lines_are_counted(send, monkeypatch):
+    monkeypatch.setattr(quarantine, "KEPT_LINES", 5)
+    for number in range(3):
+        assert len(send(lines(*[b"torn %d" % number] * 4)).json()["rejected"]) == 4
+    assert QuarantinedLine.objects.count() == 5
+    assert DroppedLines.objects.get().lines == 7
+
+
+# --- Whatever is sent ---------------------------------------------------------------------------
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+HOSTILE = st.sampled_from(
+    [
+        b"{",
+        b"}",
+        b"[",
+        b'"',
+        b"null",
+        b"{}",
+        b"\xff",
+        b"\x00",
+        b"\\",
+        b'{"created_at":',
+        b'{"request_id":"\\ud800"}',
+        b'{"a":' * 2000,
+        b"[" * 2000,
+        b"9" * 5000,
+        b'"' + b"x" * 20_000,
+        b'{"created_at":"0001-01-01T00:00:00+23:59","request_id":"r"}',
+        b'{"created_at":"9999-12-31T23:59:59-23:59","request_id":"r"}',
+        b'{"created_at":1e400,"request_id":"r"}',
+        b'{"\\u0000":"\\u0000"}',
+        b'{"site":"\\u0000"}',
+    ]
+)
+FIELD = st.sampled_from([*FIELDS, "site", "success", "colour"])
+SIMPLE = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+VALUE = SIMPLE | st.lists(st.text()) | st.dictionaries(st.text(), SIMPLE)
+ODD_ENTRY = st.dictionaries(FIELD, VALUE).map(lambda fields: json.dumps({**minimal("odd"), **fields}).encode())
+LINE = st.binary() | HOSTILE | st.lists(HOSTILE, max_size=3).map(b"".join) | ODD_ENTRY
+LINE = LINE.map(lambda line: line.replace(b"\n", b" "))
+anything = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@anything
+@given(before=st.lists(LINE, max_size=4), after=st.lists(LINE, max_size=4))
+def test_whatever_is_between_them_good_lines_are_stored(send, before, after):
+    ids = [new_id(), new_id(), new_id()]
+    good = [lines(minimal(each)) for each in ids]
+    answer = send(b"\n".join([good[0], *before, good[1], *after, good[2]]))
+    assert answer.status_code == 200
+    report = answer.json()
+    sent = 3 + sum(bool(line.strip()) for line in before + after)
+    assert report["accepted"] + report["duplicates"] + len(report["rejected"]) == sent
+    assert set(ids) <= stored().keys()
+
+
+@anything
+@given(odd=st.lists(ODD_ENTRY | HOSTILE.filter(_is_json), max_size=4))
+def test_whatever_else_is_in_the_array_good_elements_are_stored(send, odd):
+    ids = [new_id(), new_id()]
+    data = b"[" + b" ,\n".join([lines(minimal(ids[0])), *odd, lines(minimal(ids[1]))]) + b"]"
+    answer = send(data, "application/json")
+    assert answer.status_code == 200
+    assert answer.json()["accepted"] + answer.json()["duplicates"] + len(answer.json()["rejected"]) == 2 + len(odd)
+    assert set(ids) <= stored().keys()
+
+
+@anything
+@given(
+    data=st.binary() | st.lists(LINE).map(b"\n".join) | st.lists(LINE).map(b"\n".join).map(gzip.compress),
+    kind=st.sampled_from([NDJSON, "application/json", "text/plain", "application/json; charset=\xff", ";;"]),
+    encoding=st.sampled_from(["", "gzip", "br", "gzip, gzip"]),
+    cut=st.integers(0, 30),
+)
+def test_whatever_is_sent_is_answered_in_kind(send, data, kind, encoding, cut):
+    answer = send(data[: len(data) - cut], kind, **{"Content-Encoding": encoding})
+    assert answer.status_code in (200, 400, 413, 415)
+    assert ("error" in answer.json()) == (answer.status_code != 200)
+
+
+@anything
+@given(st.data())
+def test_no_key_writes_outside_its_site_and_the_child_sites_of_that(client, tree, draw):
+    owner = draw.draw(st.sampled_from(sorted(tree)))
+    slugs = st.none() | st.sampled_from([*tree, "", "nowhere", "ACME", "acme ", "acme\x00"]) | st.text(max_size=5)
+    named = draw.draw(st.lists(slugs, min_size=1, max_size=6))
+    sent = [(new_id(), slug) for slug in named]
+    content = [lines({**minimal(request_id), "site": slug}) for request_id, slug in sent]
+    as_array = draw.draw(st.booleans())
+    data = b"[" + b",".join(content) + b"]" if as_array else b"\n".join(content)
+    kind = "application/json" if as_array else NDJSON
+    before = stored()
+    answer = client.post(DOOR, data, content_type=kind, headers={"X-FilesAPI-Key": tree[owner][0]})
+    written = {request_id: slug for request_id, slug in stored().items() if request_id not in before}
+    reach = tree[owner][1]
+    assert written == {request_id: slug or owner for request_id, slug in sent if (slug or owner) in reach}
+    assert [each["field"] for each in answer.json()["rejected"]] == ["site"] * (len(sent) - len(written))
+
+
+@pytest.fixture
+def tree(site: Site, child: Site, other_site: Site) -> dict[str, tuple[str, set[str]]]:
+    """A key for each site, and the sites it reaches."""
+    Site.objects.create(slug="acme-us", name="Acme US", parent=site)
+    Site.objects.create(slug="globex-eu", name="Globex Europe", parent=other_site)
+    return {
+        each.slug: (
+            ApiKey.objects.issue(each, "n", ["ingest"])[1],
+            {each.slug, *each.children.values_list("slug", flat=True)},
+        )
+        for each in Site.objects.all()
+    }

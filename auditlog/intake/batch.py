@@ -59,8 +59,9 @@ def take(key: ApiKey, lines: Sequence[bytes | Rejected]) -> Taken:
         rejected[slug] += [Rejection(numbered[each.index][0], each.field, each.error) for each in written.rejected]
     for slug, rejections in rejected.items():
         if rejections:
-            kept = [NotTaken(each.field, each.error, _shown(lines[each.index], redactor)) for each in rejections]
-            QuarantinedLine.objects.keep(sites[slug], key, kept)
+            room = QuarantinedLine.objects.room(sites[slug])  # about: what will not be kept need not be made fit for it
+            kept = [NotTaken(each.field, each.error, _shown(lines[each.index], redactor)) for each in rejections[:room]]
+            QuarantinedLine.objects.keep(sites[slug], key, kept, dropped=len(rejections) - len(kept))
     taken.rejected = sorted(chain.from_iterable(rejected.values()), key=attrgetter("index"))
     return taken
 

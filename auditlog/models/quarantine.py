@@ -33,19 +33,23 @@ class NotTaken(NamedTuple):
 class QuarantineQuerySet(models.QuerySet["QuarantinedLine"]):
     """Lines in quarantine, as they come and go."""
 
-    def keep(self, site: Site, key: ApiKey, lines: Sequence[NotTaken]) -> None:
-        """Set lines of `site` aside as far as there is room, and count the others."""
+    def room(self, site: Site) -> int:
+        """Return how many more lines of `site` are kept."""
+        return max(0, KEPT_LINES - self.filter(site=site).count())
+
+    def keep(self, site: Site, key: ApiKey, lines: Sequence[NotTaken], *, dropped: int = 0) -> None:
+        """Set lines of `site` aside as far as there is room, and count the others, also `dropped` ones not given."""
         with transaction.atomic():
-            # One at a time for each site, or two that count at once would both find the same room.
+            # One at a time for each site, or two that look at once would both find the same room.
             Site.objects.select_for_update(no_key=True).get(pk=site.pk)
-            room = max(0, KEPT_LINES - self.filter(site=site).count())
+            room = self.room(site)
             QuarantinedLine.objects.bulk_create(
                 QuarantinedLine(site=site, api_key=key, field=field, error=error, line=line)
                 for field, error, line in lines[:room]
             )
-            if len(lines) > room:
+            if beyond := max(0, len(lines) - room) + dropped:
                 today, _ = DroppedLines.objects.get_or_create(site=site, day=timezone.now().date())
-                today.lines += len(lines) - room
+                today.lines += beyond
                 today.save()
 
     def past_their_time(self, site: Site, now: datetime) -> QuarantineQuerySet:
