@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import subprocess
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from gatebook.ids import new_id
 from gatebook.spool import current as current_spool
 from gatebook.spool import decode_line
 from tests.book import ago, entry
+from tests.servers import bare_environment, require
 
 DOOR = "/api/rest/v1/api_request_logs"
 NDJSON = "application/x-ndjson"
@@ -376,6 +379,19 @@ def test_beyond_the_room_in_quarantine_rejected_lines_are_counted(send, monkeypa
         assert len(send(lines(*[b"torn %d" % number] * 4)).json()["rejected"]) == 4
     assert QuarantinedLine.objects.count() == 5
     assert DroppedLines.objects.get().lines == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_line_that_the_document_shows_works(live_server, site):
+    require("curl", "curl")
+    secret = ApiKey.objects.issue(site, "web shop", [Scope.INGEST])[1]
+    document = (Path(__file__).parent.parent / "docs" / "ingest.md").read_text()
+    shown, answer = re.search(r"```sh\n(curl .*?)```\s*```json\n(.*?)\n```", document, re.DOTALL).groups()
+    command = shown.replace("https://book.example.org", live_server.url)
+    environment = bare_environment(BOOK_KEY=secret)
+    said = subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, text=True)
+    assert said.stdout == answer
+    assert stored() == {"first": "acme"}
 
 
 # --- Whatever is sent ---------------------------------------------------------------------------
