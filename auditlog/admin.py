@@ -54,19 +54,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 class ApiKeyAdmin(ReadOnlyAdmin):
     """API keys. `manage.py create_api_key` makes them; they are revoked here and stay, for the log names them."""
 
-    list_display = (
-        "name",
-        "site",
-        "prefix",
-        "scopes",
-        "created_at",
-        "last_used_at",
-        "expires_at",
-        "revoked_at",
-    )
+    list_display = ("name", "site", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    readonly_fields = list_display
     list_filter = ("site",)
     search_fields = ("name", "prefix")
-    exclude = ("hash",)
     actions = ("revoke",)
 
     @admin.action(description="Revoke the selected API keys", permissions=["revoke"])

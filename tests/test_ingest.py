@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import socket
 import subprocess
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +27,7 @@ from gatebook.ids import new_id
 from gatebook.spool import current as current_spool
 from gatebook.spool import decode_line
 from tests.book import ago, entry
+from tests.quick_start import soon
 from tests.servers import bare_environment, require
 
 DOOR = "/api/rest/v1/api_request_logs"
@@ -165,6 +170,7 @@ def test_a_bad_line_does_not_sink_the_good_ones(send, child):
             b"7",
             minimal("b", response_code="200"),
             minimal("c", success=False, response_code=200),
+            minimal("d", details={"k": 1}),
             minimal("d", colour="blue"),
             minimal("e", created_at=ago(days=400).isoformat()),
             minimal("f", created_at=ago(days=-3).isoformat(), site="acme-eu"),
@@ -181,16 +187,17 @@ def test_a_bad_line_does_not_sink_the_good_ones(send, child):
         (2, None),
         (3, "response_code"),
         (4, "success"),
-        (5, None),
-        (6, "created_at"),
+        (5, "details"),
+        (6, None),
         (7, "created_at"),
-        (8, None),
+        (8, "created_at"),
         (9, None),
+        (10, None),
     ]
     errors = {each["index"]: each["error"] for each in answer.json()["rejected"]}
     assert errors[1] == "not JSON, or broken off"
     assert errors[3] == "expected `int | null`, got `str`"
-    assert "older than the retention of 180 days" in errors[6]
+    assert "older than the retention of 180 days" in errors[7]
 
 
 def test_a_bad_element_does_not_sink_the_good_ones(send):
@@ -317,8 +324,11 @@ def test_what_is_too_large_is_refused_as_sent_and_unpacked(send):
     assert send(b"x" * (body.LIMIT_BYTES + 1)).status_code == 413
     bomb = gzip.compress(b" " * (20 * body.LIMIT_BYTES))
     assert len(bomb) < body.LIMIT_BYTES
+    tracemalloc.start()
     answer = send(bomb, **{"Content-Encoding": "gzip"})
     assert answer.status_code == 413
+    assert tracemalloc.get_traced_memory()[1] < 4 * body.LIMIT_BYTES
+    tracemalloc.stop()
     assert "The unpacked body has more than 16,777,216 bytes" in answer.json()["error"]
     exactly = gzip.compress(b" " * body.LIMIT_BYTES)
     assert send(exactly, **{"Content-Encoding": "gzip"}).status_code == 200
@@ -332,6 +342,25 @@ def test_more_than_10000_entries_are_refused_as_a_whole(send, kind):
     assert answer.status_code == 413
     assert "More than 10,000 entries" in answer.json()["error"]
     assert stored() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_sender_keeps_no_connection_to_the_database(live_server, secret, site):
+    address = urlsplit(live_server.url)
+    with socket.create_connection((address.hostname, address.port)) as slow:
+        head = f"POST {DOOR} HTTP/1.1\r\nHost: localhost\r\nX-FilesAPI-Key: {secret}\r\nContent-Type: {NDJSON}\r\n"
+        slow.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode())
+        soon(lambda: ApiKey.objects.get().last_used_at)
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+        def connections() -> int:
+            with connection.cursor() as cursor:
+                cursor.execute(others)
+                return int(cursor.fetchone()[0])
+
+        soon(lambda: connections() == 0, seconds=5)
+        slow.sendall(lines(minimal("slow")).ljust(1000))
+        assert slow.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def test_too_many_at_a_time_are_told_to_come_back(send, monkeypatch):

@@ -77,7 +77,8 @@ def _read(line: bytes | Rejected, sites: dict[str, Site], own: str) -> tuple[Ent
 
 
 def _rejection(index: int, reason: str, redactor: Redactor) -> Rejection:
-    name, colon, error = reason.partition(": ")
+    place, colon, error = reason.partition(": ")
+    name = place.partition("[")[0]  # of details[...]
     named, error = (name, error) if colon and name in _NAMED else (None, reason)
     return Rejection(index, named, redactor.text(clean(error[:ERROR_LIMIT])))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Protocol
 
-from django.http import HttpRequest, UnreadablePostError
+from django.http import HttpRequest
 
 from auditlog.refusals import Refused
 
@@ -46,7 +46,7 @@ def receive(request: HttpRequest) -> bytes:
             size += len(block)
             if size > LIMIT_BYTES:
                 raise _too_large("The body", f"more than {LIMIT_BYTES:,}")
-    except UnreadablePostError:
+    except OSError:
         raise Refused(400, _BROKEN, f"The body broke off after {size:,} bytes.") from None
     if size < announced:
         raise Refused(400, _BROKEN, f"The body broke off after {size:,} of {announced:,} bytes.")

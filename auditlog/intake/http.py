@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -52,6 +52,8 @@ def ingest(request: HttpRequest) -> HttpResponse:
         key = access.key_or_refuse(request, Scope.INGEST)
         split = _splitter(request)
         is_packed = body.is_packed(request)
+        if not connection.in_atomic_block:
+            connection.close()  # or many slow senders would keep the pages from the database
         data = body.receive(request)
         with _turn():
             lines = list(islice(split(body.unpack(data) if is_packed else data), MOST_ENTRIES + 1))
