@@ -491,6 +491,7 @@ def test_whatever_else_is_in_the_array_good_elements_are_stored(send, odd):
     assert set(ids) <= stored().keys()
 
 
+@pytest.mark.slow
 @anything
 @given(
     data=st.binary() | st.lists(LINE).map(b"\n".join) | st.lists(LINE).map(b"\n".join).map(gzip.compress),
