@@ -4,8 +4,6 @@
 |---|---|---|---|
 | sees a site's API logs and filters them | their site | their site and its child sites | all |
 | downloads CSV | no | yes | yes |
-
-An API key belongs to one site and reaches its child sites too.
 """
 
 from __future__ import annotations
@@ -14,16 +12,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
-from django.utils import timezone
 
-from auditlog.models import ApiKey, Membership, Role, Scope, Site
-from auditlog.own_requests import OWN_ACCOUNT
-from auditlog.refusals import Refused
+from auditlog.models import Membership, Role, Site
 from gatebook.capture import capture_of
 
 Someone = AbstractBaseUser | AnonymousUser
-
-_PROVE_IT = {"WWW-Authenticate": "Bearer"}
 
 
 def sites_of(user: Someone) -> QuerySet[Site]:
@@ -67,40 +60,6 @@ def administered_site_or_refuse(request: HttpRequest, slug: str) -> Site:
     return site
 
 
-def key_or_refuse(request: HttpRequest, scope: Scope) -> ApiKey:
-    """Return the API key that the request shows, good now and for `scope`; raise Refused where there is none.
-
-    It is looked up each time, so that a revoked key is refused at once. The entry that this request becomes learns
-    whose key it is, also of one that is refused.
-    """
-    secret = _secret_in(request)
-    if not secret:
-        sentence = "An API key is needed: send it as X-FilesAPI-Key, or as Authorization: Bearer."
-        raise Refused(401, "not-authenticated/api-key-required", sentence, _PROVE_IT)
-    key = ApiKey.objects.with_secret(secret)
-    if key is None:
-        raise Refused(401, "not-authenticated/invalid-credentials", "There is no such API key.", _PROVE_IT)
-    capture = capture_of(request)
-    capture.site = key.site.slug
-    capture.api_key_id, capture.api_key_prefix = f"{OWN_ACCOUNT}{key.pk}", key.prefix
-    if key.revoked_at is not None:
-        sentence = f"The API key {key} has been revoked."
-        raise Refused(401, "not-authenticated/api-key-revoked", sentence, _PROVE_IT)
-    if key.expires_at is not None and key.expires_at <= timezone.now():
-        sentence = f"The API key {key} expired at {key.expires_at.isoformat(timespec='seconds')}."
-        raise Refused(401, "not-authenticated/api-key-expired", sentence, _PROVE_IT)
-    if scope not in key.scopes:
-        sentence = f"The API key {key} may {' and '.join(key.scopes)}; this needs the scope {scope.value}."
-        raise Refused(403, "not-authorized/scope-required", sentence)
-    key.note_use()
-    return key
-
-
-def sites_of_key(key: ApiKey) -> dict[str, Site]:
-    """Return by slug the sites that a key reaches: its own, which comes first, and the child sites of that."""
-    return {site.slug: site for site in (key.site, *key.site.children.all())}
-
-
 def is_from_parent(user: Someone, site: Site) -> bool:
     """Tell whether `user` is a member of the parent site and not of `site` itself."""
     if site.parent_id is None:
@@ -118,8 +77,3 @@ def _administered(user: Someone) -> QuerySet[Site]:
     """Sites of which `user` is an administrator, and their child sites."""
     own = Site.objects.filter(memberships__user=user.pk, memberships__role=Role.ADMINISTRATOR)
     return Site.objects.filter(Q(pk__in=own) | Q(parent__in=own))
-
-
-def _secret_in(request: HttpRequest) -> str:
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    return request.headers.get("X-FilesAPI-Key", "") or (bearer.strip() if scheme.lower() == "bearer" else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 
-from auditlog import access
+from auditlog import api_keys
 from auditlog.intake.formats.gatebook_jsonl import entry_and_site
 from auditlog.intake.formats.shape import Rejected, reason_for
 from auditlog.models import ApiKey, QuarantinedLine, Site
@@ -40,7 +40,7 @@ def take(key: ApiKey, lines: Sequence[bytes | Rejected]) -> Taken:
 
     Raises django.db.Error when the database is away: some of it may be stored then, and sending it all again is safe.
     """
-    sites = access.sites_of_key(key)
+    sites = api_keys.sites_of_key(key)
     redactor = conf().redactor
     taken = Taken()
     entries: dict[str, list[tuple[int, Entry]]] = defaultdict(list)

@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from auditlog import access
+from auditlog import api_keys
 from auditlog.intake import body
 from auditlog.intake.batch import take
 from auditlog.intake.formats.shape import Rejected, numbered_lines
@@ -49,7 +49,7 @@ def ingest(request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             sentence = f"{request.method} is not served here, only POST."
             raise Refused(405, "bad-request/method-not-allowed", sentence, {"Allow": "POST"})
-        key = access.key_or_refuse(request, Scope.INGEST)
+        key = api_keys.key_or_refuse(request, Scope.INGEST)
         split = _splitter(request)
         is_packed = body.is_packed(request)
         if not connection.in_atomic_block:
