@@ -146,7 +146,6 @@ class Redactor:
     def __init__(self, extra_names: Sequence[str] = ()) -> None:
         self._names = SECRET_NAMES.union(*map(_words, extra_names))
         self._decide_once = lru_cache(maxsize=2048)(self._decide)
-        self._agent = lru_cache(maxsize=2048)(self.text)  # the same few come again and again, and take longest
         extra = "|".join(map(re.escape, extra_names))
         self._extra_pair = re.compile(_PAIR.replace("NAME", extra), re.IGNORECASE) if extra else None
 
@@ -154,7 +153,7 @@ class Redactor:
         """Return an entry without the secrets in its texts: the same one where there are none."""
         path, agent, message, details = entry.request_path, entry.user_agent, entry.error_message, entry.details
         safe_path = self._path(path, 0) if path else path
-        safe_agent = self._agent(agent) if agent else agent
+        safe_agent = self.text(agent) if agent else agent
         safe_message = self.text(message) if message else message
         safe_details = {name: self.text(value) for name, value in details.items()} if details else details
         if (safe_path, safe_agent, safe_message, safe_details) == (path, agent, message, details):
