@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.encoding import escape_uri_path
 
-from gatebook import identity
+from gatebook import errors, identity
 from gatebook.conf import conf
 from gatebook.entry import MAX_CODE, MAX_MILLISECONDS, Entry
 from gatebook.ids import new_id
@@ -191,9 +191,9 @@ class Capture:
         if self.error_type is not None or self.error_message is not None:
             return self.error_type, self.error_message
         if self._exception is not None and (response is None or response.status_code >= 400):
-            return identity.error_of_exception(self._exception)
+            return errors.error_of_exception(self._exception)
         if response is not None and response.status_code >= 400:
-            return identity.error_of_response(response)
+            return errors.error_of_response(response)
         return None, None
 
     def _ask(self, name: str, resolver: Callable[[HttpRequest], T | None], request: HttpRequest) -> T | None:

@@ -15,7 +15,7 @@ from django.core.signals import got_request_exception
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from gatebook import identity, recording, spool
+from gatebook import errors, recording, spool
 from gatebook.capture import CLIENT_GONE, SIGN_IN_FAILED, Capture
 from gatebook.conf import conf
 from gatebook.entry import Entry
@@ -208,7 +208,7 @@ class _Stream:
         self._closed()
 
     def _failed(self, error: Exception) -> None:
-        self.capture.error_type, self.capture.error_message = identity.error_of_exception(error)
+        self.capture.error_type, self.capture.error_message = errors.error_of_exception(error)
         self.is_whole = True
         self._closed()
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import pytest
-from django.http import HttpResponse, JsonResponse
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatebook import identity
-from gatebook.identity import Error, Person, client_ip
+from gatebook.identity import Person, client_ip
 
 
 @pytest.fixture
@@ -98,91 +96,3 @@ def test_a_deleted_impersonator_is_still_named_by_id():
 def test_without_hijacking_nobody_impersonates():
     assert identity.impersonator(SimpleNamespace(session={})) is None
     assert identity.impersonator(SimpleNamespace()) is None
-
-
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        (
-            {
-                "type": "https://example.com/out-of-credit",
-                "title": "No credit.",
-                "detail": "Balance 30.",
-                "status": 403,
-            },
-            Error("https://example.com/out-of-credit", "Balance 30."),
-        ),
-        ({"type": "about:blank", "title": "Not Found", "status": 404}, Error("Not Found", None)),
-        (
-            {
-                "error": "Invalid username or password",
-                "http-code": 401,
-                "type": "not-authenticated/invalid-username-or-password",
-            },
-            Error("not-authenticated/invalid-username-or-password", "Invalid username or password"),
-        ),
-        ({"detail": "Not found."}, Error(None, "Not found.")),
-        ({"detail": "Token is invalid", "code": "token_not_valid"}, Error("token_not_valid", "Token is invalid")),
-        ({"email": ["Enter a valid address."], "age": ["Too old."]}, Error(None, "email: Enter a valid address.")),
-        ({"owner": {"name": ["Required."]}}, Error(None, "owner: name: Required.")),
-        (
-            {"detail": [{"type": "missing", "loc": ["query", "q"], "msg": "Field required"}]},
-            Error("missing", "query.q: Field required"),
-        ),
-        ({"error": "invalid_grant", "error_description": "Expired."}, Error("invalid_grant", "Expired.")),
-        ({"error": {"type": "card_error", "message": "Declined."}}, Error("card_error", "Declined.")),
-        ({"errors": [{"code": "E1", "detail": "Broken."}]}, Error("E1", "Broken.")),
-        ({"message": "Bad credentials"}, Error(None, "Bad credentials")),
-        ("gone", Error(None, "gone")),
-        ({"error": True, "detail": None}, Error(None, None)),
-        ({}, Error(None, None)),
-        ([], Error(None, None)),
-        (17, Error(None, None)),
-        (None, Error(None, None)),
-    ],
-)
-def test_a_failed_answer_tells_its_error(body, error):
-    response = JsonResponse(body, safe=False, status=400)
-    assert identity.error_of_response(response) == error
-
-
-def test_rest_framework_keeps_the_code_beside_the_text():
-    class Detail(str):
-        code = "not_authenticated"
-
-    response = JsonResponse({"detail": "No credentials."}, status=401)
-    response.data = {"detail": Detail("No credentials.")}
-    assert identity.error_of_response(response) == Error("not_authenticated", "No credentials.")
-
-
-def test_problem_json_counts_as_json():
-    response = HttpResponse(b'{"title": "No"}', content_type="application/problem+json", status=400)
-    assert identity.error_of_response(response) == Error("No", None)
-
-
-@pytest.mark.parametrize(
-    "content", [b"<h1>no</h1>", b"{", b"\xff\xfe", b"[" * 60_000, b'{"detail": "' + b"x" * 70_000 + b'"}']
-)
-def test_what_is_no_error_document_tells_nothing(content):
-    response = HttpResponse(content, content_type="application/json", status=400)
-    assert identity.error_of_response(response) == Error(None, None)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["detail", "error", "errors", "type", "code", "msg", "loc", "message", "title", "x"]),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@given(json_values)
-def test_any_json_is_taken(value):
-    error = identity.error_of_body(json.loads(json.dumps(value)))
-    assert all(text is None or isinstance(text, str) for text in error)
