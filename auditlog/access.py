@@ -39,15 +39,11 @@ def administered_sites_of(user: Someone) -> QuerySet[Site]:
 
 
 def site_or_404(request: HttpRequest, slug: str) -> Site:
-    """Return the site, or raise Http404 both where there is none and where the reader has no role on it.
-
-    The entry that this request becomes learns here whether its user belongs to the parent site.
-    """
+    """Return the site, or raise Http404 both where there is none and where the reader has no role on it."""
     site = sites_of(request.user).filter(slug=slug).first()
     if site is None:
         capture_of(request).error_type = "not-found/site-not-found"
         raise Http404(f"There is no site {slug} that you have a role on.")
-    capture_of(request).user_is_from_parent_site = is_from_parent(request.user, site)
     return site
 
 
@@ -60,12 +56,11 @@ def administered_site_or_refuse(request: HttpRequest, slug: str) -> Site:
     return site
 
 
-def is_from_parent(user: Someone, site: Site) -> bool:
-    """Tell whether `user` is a member of the parent site and not of `site` itself."""
-    if site.parent_id is None:
-        return False
-    of = set(Membership.objects.filter(user=user.pk, site__in=[site.pk, site.parent_id]).values_list("site", flat=True))
-    return of == {site.parent_id}
+def is_from_parent(user: Someone, slug: str) -> bool:
+    """Tell whether `user` is a member of the parent of the site with that slug, and not of that site itself."""
+    memberships = Membership.objects.filter(Q(site__slug=slug) | Q(site__children__slug=slug), user=user.pk)
+    slugs = set(memberships.values_list("site__slug", flat=True))
+    return bool(slugs) and slug not in slugs
 
 
 def administers(user: Someone, site: Site) -> bool:

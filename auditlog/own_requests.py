@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from auditlog import access
 from gatebook import identity
 from gatebook.identity import Person
 
@@ -21,6 +22,12 @@ def site_slug(request: HttpRequest) -> str | None:
 def user(request: HttpRequest) -> Person | None:
     """Return the signed-in Gatebook account."""
     return _own(identity.user(request))
+
+
+def user_is_from_parent_site(request: HttpRequest) -> bool:
+    """Tell whether the account belongs to the parent of the site shown or attempted, and not to that site itself."""
+    slug = site_slug(request)
+    return slug is not None and access.is_from_parent(request.user, slug)
 
 
 def impersonator(request: HttpRequest) -> Person | None:

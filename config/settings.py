@@ -185,6 +185,7 @@ GATEBOOK = {
     "IGNORE_PATHS": [STATIC_URL, "/healthz", "/readyz", "/favicon.ico"],
     "SITE": "auditlog.own_requests.site_slug",
     "USER": "auditlog.own_requests.user",
+    "USER_FROM_PARENT_SITE": "auditlog.own_requests.user_is_from_parent_site",
     "IMPERSONATOR": "auditlog.own_requests.impersonator",
     "INTERFACES": [("/api/", "restapi"), ("/v1/", "restapi"), ("/", "web")],
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gatebook.entry import Entry
+from gatebook.logs import request_id
 
-__all__ = ["Entry", "record"]
+__all__ = ["Entry", "record", "request_id"]
 
 
 def record(entry: Entry, site: str | None = None) -> bool:

@@ -19,7 +19,6 @@ from gatebook import errors, identity
 from gatebook.conf import conf
 from gatebook.entry import MAX_CODE, MAX_MILLISECONDS, Entry
 from gatebook.ids import new_id
-from gatebook.interfaces import interface_of
 
 logger = logging.getLogger("gatebook")
 
@@ -105,7 +104,7 @@ class Capture:
             self._exception = exception
 
     def find_out_who(self, request: HttpRequest) -> None:
-        """Ask the resolvers for what the view has not said: site, user, impersonator, API key. Asks once.
+        """Ask the resolvers for what the view has not said: user, impersonator, site, API key, interface. Once.
 
         Raises SynchronousOnlyOperation where that needs the database and this is an event loop.
         """
@@ -118,6 +117,8 @@ class Capture:
         if settings.api_key and (key := self._ask("api_key", settings.api_key, request)):
             self.api_key_id = self.api_key_id or key.id
             self.api_key_prefix = self.api_key_prefix or key.prefix
+        if self.interface is None:
+            self.interface = self._ask("interface", settings.interface, request)
         self._asked_who = True
 
     def find_out_user(self, request: HttpRequest) -> None:
@@ -125,14 +126,17 @@ class Capture:
         if self._asked_user:
             return
         settings = conf()
-        if isinstance(self._exception, DatabaseError) and not hasattr(request, "_cached_user"):
+        if isinstance(self._exception, DatabaseError) and not identity.user_is_loaded(request):
             # The database has just failed: asking it again would only make this request wait again.
             self.details["user"] = "not known: the database failed"
         else:
-            if (user := self._ask("user", settings.user, request)) and self.username is None and self.user_id is None:
+            user = self._ask("user", settings.user, request)
+            if user and self.username is None and self.user_id is None:
                 self.user_id, self.username = user.id, user.username
-                if self.user_is_from_parent_site is None:
+                if self.user_is_from_parent_site is None and settings.user_from_parent_site is None:
                     self.user_is_from_parent_site = user.is_from_parent_site
+            if self.user_is_from_parent_site is None and settings.user_from_parent_site and self._is_somebody():
+                self.user_is_from_parent_site = self._ask("from_parent", settings.user_from_parent_site, request)
             if impersonator := self._ask("impersonator", settings.impersonator, request):
                 self.impersonator_user_id = self.impersonator_user_id or impersonator.id
                 self.impersonator_username = self.impersonator_username or impersonator.username
@@ -140,7 +144,6 @@ class Capture:
 
     def entry(self, request: HttpRequest, response: HttpResponseBase | None) -> Entry:
         """Return the Entry. Raises SynchronousOnlyOperation like find_out_who, or what a bad annotation leads to."""
-        settings = conf()
         self.find_out_who(request)
         error_type, error_message = self._error(response)
         path = raw_path(request) if self.request_path is None else str(self.request_path)
@@ -152,10 +155,10 @@ class Capture:
             impersonator_user_id=_text(self.impersonator_user_id),
             impersonator_username=_text(self.impersonator_username),
             user_is_from_parent_site=bool(self.user_is_from_parent_site),
-            interface=_text(self.interface) or interface_of(request, settings.interfaces),
+            interface=_text(self.interface),
             api_key_id=_text(self.api_key_id),
             api_key_prefix=_text(self.api_key_prefix),
-            api_name=_text(self.api_name) or identity.api_name(request),
+            api_name=_text(self.api_name) or self._ask("api_name", identity.api_name, request),
             request_method=request.method,
             request_path=path,
             request_ip=identity.client_ip(request),
@@ -186,15 +189,19 @@ class Capture:
         if not (isinstance(self.duration_ms, int) and 0 <= self.duration_ms <= MAX_MILLISECONDS):
             self.duration_ms = round((perf_counter() - self._began) * 1000)
 
+    def _is_somebody(self) -> bool:
+        return self.username is not None or self.user_id is not None
+
     def _error(self, response: HttpResponseBase | None) -> tuple[str | None, str | None]:
-        """Take the view's word first, then the exception, then the body of a failed answer."""
-        if self.error_type is not None or self.error_message is not None:
-            return self.error_type, self.error_message
-        if self._exception is not None and (response is None or response.status_code >= 400):
-            return errors.error_of_exception(self._exception)
-        if response is not None and response.status_code >= 400:
-            return errors.error_of_response(response)
-        return None, None
+        """Take the view's word first; what it leaves open says the exception, or the body of a failed answer."""
+        told = errors.UNKNOWN
+        has_failed = response is None or response.status_code >= 400
+        if has_failed and (self.error_type is None or self.error_message is None):
+            if self._exception is not None:
+                told = errors.error_of_exception(self._exception)
+            elif response is not None:
+                told = errors.error_of_response(response)
+        return self.error_type or told.type, self.error_message or told.message
 
     def _ask(self, name: str, resolver: Callable[[HttpRequest], T | None], request: HttpRequest) -> T | None:
         try:

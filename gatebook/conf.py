@@ -58,13 +58,15 @@ class Conf:
     site: Callable[[HttpRequest], str | None]
     user: Callable[[HttpRequest], Person | None]
     impersonator: Callable[[HttpRequest], Person | None]
+    user_from_parent_site: Callable[[HttpRequest], bool] | None
     api_key: Callable[[HttpRequest], ApiKey | None] | None
+    api_key_metas: tuple[str, ...]
     trusts: Callable[[str], bool]
     request_id_header: str
     request_id_meta: str
     ignored_paths: frozenset[str]
     ignored_prefixes: tuple[str, ...]
-    interfaces: tuple[tuple[interfaces.Rule, str], ...]
+    interface: Callable[[HttpRequest], str | None]
     redactor: Redactor
     refuses_unrecorded: bool
 
@@ -84,11 +86,13 @@ DEFAULTS: dict[str, Any] = {
     "SITE": None,  # a slug, or the dotted path of f(request) -> str | None; None is the root site
     "USER": "gatebook.identity.user",  # f(request) -> Person | None
     "IMPERSONATOR": "gatebook.identity.impersonator",  # f(request) -> Person | None
-    "API_KEY": None,  # f(request) -> ApiKey | None
+    "USER_FROM_PARENT_SITE": None,  # f(request) -> bool; without it, what USER says
+    "API_KEY": "gatebook.identity.api_key",  # f(request) -> ApiKey | None; None keeps nothing of API keys
+    "API_KEY_HEADERS": ("X-FilesAPI-Key", "X-API-Key", "Api-Key"),  # looked into before Authorization
     "TRUSTED_PROXIES": (),  # addresses and networks whose X-Forwarded-For counts; "unix" for a unix socket
     "REQUEST_ID_HEADER": "X-Request-Id",  # sent with every answer; taken from trusted proxies only
     "IGNORE_PATHS": (),  # not captured: /healthz is that page and all below it, /static/ all below it
-    "INTERFACES": (("/api/", "restapi"), ("/", "web")),  # the first rule that fits decides
+    "INTERFACES": interfaces.DEFAULT_RULES,  # the first rule that fits decides
     "REDACT": (),  # parameter names to hide besides the built-in ones
     "ON_SPOOL_FAILURE": "serve",  # or "refuse": answer 503 rather than act unrecorded
 }
@@ -121,13 +125,15 @@ def read(given: Mapping[str, Any]) -> Conf:
         site=_site(values["SITE"]),
         user=_imported("USER", values["USER"]),
         impersonator=_imported("IMPERSONATOR", values["IMPERSONATOR"]),
-        api_key=None if values["API_KEY"] is None else _imported("API_KEY", values["API_KEY"]),
+        user_from_parent_site=_imported_or_none("USER_FROM_PARENT_SITE", values["USER_FROM_PARENT_SITE"]),
+        api_key=_imported_or_none("API_KEY", values["API_KEY"]),
+        api_key_metas=tuple(_meta(name) for name in _headers(values["API_KEY_HEADERS"])),
         trusts=_trust(values["TRUSTED_PROXIES"]),
         request_id_header=header,
-        request_id_meta="HTTP_" + header.upper().replace("-", "_"),
+        request_id_meta=_meta(header),
         ignored_paths=frozenset(ignored),
         ignored_prefixes=tuple(path.rstrip("/") + "/" for path in ignored),
-        interfaces=_interfaces(values["INTERFACES"]),
+        interface=_interface(values["INTERFACES"]),
         redactor=Redactor(_names(values["REDACT"])),
         refuses_unrecorded=_one_of("ON_SPOOL_FAILURE", values["ON_SPOOL_FAILURE"], "serve", "refuse") == "refuse",
     )
@@ -206,6 +212,10 @@ def _imported(key: str, value: Any) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def _imported_or_none(key: str, value: Any) -> Callable[..., Any] | None:
+    return None if value is None else _imported(key, value)
+
+
 def _site(value: Any) -> Callable[[HttpRequest], str | None]:
     if value is None or (isinstance(value, str) and _SLUG.fullmatch(value)):
         return lambda request: value
@@ -241,15 +251,40 @@ def _header(value: Any) -> str:
     return value
 
 
-def _interfaces(value: Any) -> tuple[tuple[interfaces.Rule, str], ...]:
-    expected = "a list of pairs such as ('/api/', 'restapi') or ('agent:rclone/*', 'sync')"
-    try:
-        pairs = [(interfaces.rule(text), interface) for text, interface in value]
-    except (TypeError, ValueError, AttributeError) as error:
-        raise _wrong("INTERFACES", value, f"{expected} ({error})") from error
-    if not all(isinstance(interface, str) and _INTERFACE.fullmatch(interface) for _, interface in pairs):
+def _headers(value: Any) -> list[str]:
+    expected = "a list of header names, such as X-API-Key"
+    names = _texts("API_KEY_HEADERS", value, expected)
+    if not all(map(_HEADER.fullmatch, names)):
+        raise _wrong("API_KEY_HEADERS", value, expected)
+    return names
+
+
+def _meta(header: str) -> str:
+    """Return the name of a header in request.META."""
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+def _interface(value: Any) -> Callable[[HttpRequest], str | None]:
+    expected = "a list of pairs such as ('/api/', 'restapi'), or dotted paths of functions"
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise _wrong("INTERFACES", value, expected)
-    return tuple(pairs)
+    rules = [_interface_rule(number, item) for number, item in enumerate(value)]
+    return lambda request: interfaces.first(rules, request)
+
+
+def _interface_rule(number: int, item: Any) -> interfaces.Rule:
+    key = f"INTERFACES[{number}]"
+    if isinstance(item, str):
+        return _imported(key, item)
+    if not (isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], str)):
+        raise _wrong(key, item, "a pair such as ('/api/', 'restapi'), or the dotted path of a function")
+    text, interface = item
+    if not (isinstance(interface, str) and _INTERFACE.fullmatch(interface)):
+        raise _wrong(key, item, "an interface such as 'restapi': at most 64 of a-z, 0-9, _, . and -")
+    try:
+        return interfaces.rule(text, interface)
+    except ValueError as error:
+        raise _wrong(key, item, str(error)) from error
 
 
 def _trust(value: Any) -> Callable[[str], bool]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from django.http import HttpRequest
 
@@ -36,7 +37,22 @@ _VALUES = {name.casefold(): value for value, label in LABELS.items() for name in
     "webdav": "dav",
 }
 
-Rule = Callable[[HttpRequest], bool]
+Rule = Callable[[HttpRequest], str | None]
+"""Says the interface of a request that it fits, else None."""
+
+DEFAULT_RULES = (
+    ("/api/", "restapi"),
+    ("host:api.*", "restapi"),
+    ("/dav/", "dav"),
+    ("/webdav/", "dav"),
+    ("method:PROP*", "dav"),  # PROPFIND, PROPPATCH
+    ("method:MKCOL", "dav"),
+    ("method:*LOCK", "dav"),
+    ("/scim/", "scim"),
+    ("/", "web"),
+)
+
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 def label(interface: str) -> str:
@@ -50,25 +66,42 @@ def value_of(label_or_value: str) -> str:
     return _VALUES.get(text.casefold(), text)
 
 
-def rule(text: str) -> Rule:
-    """Make a rule: `/api/` is a path's beginning, `host:*.example.com` and `agent:rclone/*` are patterns.
+def rule(text: str, interface: str) -> Rule:
+    """Make a rule that gives `interface` where `text` fits a request.
 
-    Raises ValueError for anything else.
+    `/api/` is a path's beginning; `host:dav.*`, `agent:rclone/*`, `method:PROP*` and `header:X-Client=mobile*` are
+    patterns in which case does not count. Raises ValueError for anything else.
     """
-    kind, colon, pattern = text.partition(":")
     if text.startswith("/"):
-        return lambda request: request.path.startswith(text)
-    pattern = pattern.lower()
-    if colon and pattern and kind == "host":
-        return lambda request: fnmatchcase(request.META.get("HTTP_HOST", "").partition(":")[0].lower(), pattern)
-    if colon and pattern and kind == "agent":
-        return lambda request: fnmatchcase(request.META.get("HTTP_USER_AGENT", "").lower(), pattern)
-    raise ValueError(f"{text!r} is no rule, expected a path's beginning (/api/), host:pattern or agent:pattern")
+        return lambda request: interface if request.path.startswith(text) else None
+    kind, _, pattern = text.partition(":")
+    name = {"host": "Host", "agent": "User-Agent"}.get(kind)
+    if kind == "header":
+        name, _, pattern = pattern.partition("=")
+    if pattern and kind == "method":
+        fits = _matcher(pattern)
+        return lambda request: interface if fits(request.method or "") else None
+    if not (pattern and name and _HEADER.fullmatch(name)):
+        raise ValueError(
+            "a path's beginning (/api/), host:PATTERN, agent:PATTERN, method:PATTERN or header:NAME=PATTERN"
+        )
+    fits, meta = _matcher(pattern), f"HTTP_{name.upper().replace('-', '_')}"
+    if kind == "host":
+        return lambda request: interface if fits(_without_port(request.META.get(meta, ""))) else None
+    return lambda request: interface if fits(request.META.get(meta, "")) else None
 
 
-def interface_of(request: HttpRequest, rules: Iterable[tuple[Rule, str]]) -> str | None:
-    """Return the interface of the first rule that fits the request."""
-    for fits, interface in rules:
-        if fits(request):
+def first(rules: Iterable[Rule], request: HttpRequest) -> str | None:
+    """Return what the first rule that fits the request says."""
+    for ask in rules:
+        if interface := ask(request):
             return interface
     return None
+
+
+def _matcher(pattern: str) -> Callable[[str], object]:
+    return re.compile(translate(pattern), re.IGNORECASE).match
+
+
+def _without_port(host: str) -> str:
+    return host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]

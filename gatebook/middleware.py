@@ -15,7 +15,7 @@ from django.core.signals import got_request_exception
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from gatebook import errors, recording, spool
+from gatebook import errors, logs, recording, spool
 from gatebook.capture import CLIENT_GONE, SIGN_IN_FAILED, Capture
 from gatebook.conf import conf
 from gatebook.entry import Entry
@@ -45,22 +45,30 @@ class GatebookMiddleware:
         capture = _begin(request)
         if refusal := _refusal(capture):
             return refusal
+        before = logs.served.get()
+        logs.served.set(capture)
         try:
             response: HttpResponseBase = self.get_response(request)
         except BaseException as error:
             _unanswered(capture, request, error)
             raise
+        finally:
+            logs.served.set(before)  # not by a token: that is bound to the context, which asgiref may change
         return _finish(capture, request, response)
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
         capture = _begin(request)
         if refusal := _refusal(capture):
             return refusal
+        before = logs.served.get()
+        logs.served.set(capture)
         try:
             response: HttpResponseBase = await self.get_response(request)
         except BaseException as error:  # above all asyncio.CancelledError: the client has gone
             _unanswered(capture, request, error)
             raise
+        finally:
+            logs.served.set(before)
         if not response.streaming:
             capture.stop_clock()
         try:

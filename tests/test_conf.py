@@ -42,10 +42,11 @@ def test_the_spool_is_all_a_project_must_name():
         ("IGNORE_PATHS", "/static/", "list"),
         ("IGNORE_PATHS", ["static"], "begin with /"),
         ("IGNORE_PATHS", ["/"], "more than /"),
-        ("INTERFACES", [("api", "restapi")], "no rule"),
-        ("INTERFACES", [("/", "")], "pairs"),
-        ("INTERFACES", [("/", "WebDAV")], "pairs"),
+        ("API_KEY_HEADERS", "X-API-Key", "list"),
+        ("API_KEY_HEADERS", ["X API Key"], "header"),
+        ("USER_FROM_PARENT_SITE", True, "dotted path"),
         ("INTERFACES", 3, "pairs"),
+        ("INTERFACES", "/api/", "pairs"),
         ("REDACT", "token", "list"),
         ("ON_SPOOL_FAILURE", "ignore", "'serve' or 'refuse'"),
     ],
@@ -55,6 +56,26 @@ def test_nonsense_is_refused_naming_key_value_and_what_is_expected(key, value, e
         read(**{key: value})
     assert repr(key) in str(refused.value)
     assert repr(value) in str(refused.value)
+    assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (("api", "restapi"), "a path's beginning"),
+        (("header:X-Client", "mobile"), "header:NAME=PATTERN"),
+        (("/", ""), "an interface such as"),
+        (("/", "WebDAV"), "an interface such as"),
+        (("/", "web", 1), "a pair"),
+        ((7, "web"), "a pair"),
+        ("nowhere.interface", "can be imported"),
+    ],
+)
+def test_a_wrong_rule_is_named_with_its_place(rule, expected):
+    with pytest.raises(ImproperlyConfigured) as refused:
+        read(INTERFACES=[("/api/", "restapi"), rule])
+    assert "INTERFACES[1]" in str(refused.value)
+    assert repr(rule) in str(refused.value)
     assert expected in str(refused.value)
 
 
