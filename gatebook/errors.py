@@ -90,8 +90,10 @@ def _document(data: dict[Any, Any], status: int | None, depth: int) -> Error:
     kind, message = _own(data, status)
     inner = UNKNOWN
     if (kind is None or message is None) and depth < _DEEPEST:
-        nested = (value for name in ("error", "errors", "detail") if isinstance(value := data.get(name), dict | list))
-        inner = next((error for value in nested if (error := _error(value, status, depth + 1)) != UNKNOWN), UNKNOWN)
+        for name in ("error", "errors", "detail"):
+            value = data.get(name)
+            if isinstance(value, dict | list) and (inner := _error(value, status, depth + 1)) != UNKNOWN:
+                break
     title = _text(data, "title")
     kind = kind or inner.type
     if message is None:
@@ -104,13 +106,18 @@ def _document(data: dict[Any, Any], status: int | None, depth: int) -> Error:
 
 def _own(data: dict[Any, Any], status: int | None) -> Error:
     """Return what an object says in so many words."""
-    extensions = data.get("extensions")  # GraphQL
-    kinds = (*(_text(data, name) for name in ("type", "code", "__type")), _text(extensions, "code"))
-    kind = next((kind for kind in kinds if kind and kind not in ("about:blank", str(status))), None)
     message = _text(data, "detail", "message", "msg", "error_description")
     if message and (field := _field(data)):
         message = f"{field}: {message}"
-    return Error(kind or _code(data.get("detail")), message)
+    for kind in (
+        _text(data, "type"),
+        _text(data, "code"),
+        _text(data, "__type"),
+        _text(data.get("extensions"), "code"),
+    ):
+        if kind and kind != "about:blank" and kind != str(status):
+            return Error(kind, message)
+    return Error(_code(data.get("detail")), message)
 
 
 def _field(data: dict[Any, Any]) -> str | None:
@@ -148,7 +155,7 @@ def _text(data: object, *names: str) -> str | None:
     if isinstance(data, dict):
         for name in names:
             value = data.get(name)
-            if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            if value is not None and isinstance(value, str | int) and not isinstance(value, bool) and value != "":
                 return str(value)
     return None
 

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from auditlog.search.keys import KEYS
 from auditlog.search.language import LONGEST, MOST_TERMS, TIME_KEYS, faults, spread
 from auditlog.search.timerange import LAST
+from gatebook.conf import DEFAULTS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,6 +53,11 @@ def test_the_readme_names_every_variable_that_the_server_reads():
     read = {name for source in sources for name in re.findall(r'env_\w+\(\s*"([A-Z_]+)"', source.read_text())}
     missing = {name for name in read if f"`{name}`" not in (ROOT / "README.md").read_text()}
     assert missing == set()
+
+
+def test_the_page_on_capture_explains_every_setting():
+    table = (ROOT / "docs" / "capture.md").read_text().partition("## Settings")[2]
+    assert re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE) == list(DEFAULTS)
 
 
 SEARCH = ROOT / "docs" / "search.md"
