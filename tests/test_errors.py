@@ -175,9 +175,9 @@ def test_a_stream_is_not_read():
 )
 def test_no_body_costs_much_time(content):
     assert len(content) <= BODY_LIMIT_BYTES
-    began = time.perf_counter()
+    began = time.thread_time()
     error_of_response(json_answer(content))
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
 
 
 def test_an_exception_that_cannot_say_what_it_is_has_its_class():
