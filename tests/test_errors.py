@@ -9,6 +9,7 @@ import time
 import pytest
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.middleware.gzip import GZipMiddleware
+from django.template.response import SimpleTemplateResponse
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,6 +152,7 @@ def json_answer(content, **headers):
         json_answer(b'{"code": ' + b"9" * 6_000 + b"}"),
         json_answer(b'{"error":' * 900 + b"1" + b"}" * 900),
         json_answer(b'{"x":[' * 900 + b'"deep"' + b"]}" * 900),
+        SimpleTemplateResponse("unrendered.json", content_type="application/json", status=400),
         StreamingHttpResponse([b'{"detail": "no"}'], content_type="application/json", status=400),
     ],
 )

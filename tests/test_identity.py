@@ -11,8 +11,10 @@ from uuid import UUID
 
 import hypothesis
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.utils.functional import SimpleLazyObject
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
@@ -123,6 +125,47 @@ def test_a_project_without_impersonation_has_no_session_read(settings):
 
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if not app.startswith("hijack")]
     assert identity.impersonator(SimpleNamespace(session=Unread())) is None
+
+
+def lazily(account):
+    """Be a user that is looked up when somebody asks, and fail where nobody should."""
+
+    def look_up():
+        assert account is not None, "the database was asked"
+        return account
+
+    return SimpleLazyObject(look_up)
+
+
+ALICE = SimpleNamespace(is_authenticated=True, pk=7, get_username=lambda: "alice")
+
+
+def test_a_lazy_user_is_looked_up_unless_the_view_has_done_so():
+    assert identity.user(SimpleNamespace(user=lazily(ALICE))) == Person("7", "alice")
+    assert identity.user(SimpleNamespace(user=lazily(None), _acached_user=ALICE)) == Person("7", "alice")
+
+
+def test_a_user_who_is_known_stays_known_when_the_database_fails(spooled):
+    def view(request):
+        request.user = ALICE
+        raise OperationalError("away")
+
+    with pytest.raises(OperationalError):
+        GatebookMiddleware(noting(view))(RequestFactory().get("/"))
+    assert spooled()[0].entry.username == "alice"
+
+
+def noting(view):
+    """Tell capture of a view's exception, as Django does."""
+
+    def noting(request):
+        try:
+            return view(request)
+        except Exception as error:
+            request.gatebook.failed(error)
+            raise
+
+    return noting
 
 
 def test_a_user_without_a_username_is_known_by_id():
