@@ -26,7 +26,7 @@ _KEY = re.compile(r"(?=\D*\d)[\w.~+/=-]{20,512}", re.ASCII)
 _LABEL = re.compile(r"(?:[a-z][a-z0-9]{0,7}_){1,2}(?=[A-Za-z0-9]{20,}$)")  # sk_live_, ghp_
 
 # JSON Web Tokens and PASETO: new ones every few minutes, and they name their user inside.
-_PASS = re.compile(r"eyJ[\w-]*\.|v[1-9]\.(?:local|public)\.")
+_SHORT_LIVED = re.compile(r"eyJ[\w-]*\.|v[1-9]\.(?:local|public)\.")
 
 # What clients write beside a key in Basic, which has two fields; nobody's user name.
 _PLACEHOLDERS = frozenset({"", "x", "api", "apikey", "api_key", "api-key", "api_token", "token", "x-access-token"})
@@ -63,7 +63,7 @@ def described(key: str | None, known: object) -> ApiKey | None:
 
     Without such a record the id is a fingerprint. None where there is nothing to tell.
     """
-    if key and _PASS.match(key):
+    if key and _SHORT_LIVED.match(key):
         return None
     found_id = found_prefix = None
     if known is not None and not hasattr(known, "is_authenticated"):  # django-ninja's is often the user

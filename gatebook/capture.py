@@ -210,7 +210,7 @@ class Capture:
             raise
         except Exception as error:  # a resolver's trouble must not cost the entry
             if not isinstance(error, DatabaseError):
-                logger.exception("The %s of a request could not be found out", name)
+                logger.exception("The %s of a request could not be found out", name, extra={"request": request})
             self.details[name] = f"not known: {type(error).__name__}"
             return None
 

@@ -129,6 +129,19 @@ def test_an_asynchronous_request_that_the_client_leaves_takes_its_id_along():
     assert left == [None]
 
 
+def broken_user(request):
+    """Fail."""
+    raise ArithmeticError
+
+
+def test_what_capture_complains_of_has_the_id_of_its_request(lines, settings):
+    settings.GATEBOOK = {**settings.GATEBOOK, "USER": "tests.test_logging.broken_user"}
+    logging.getLogger("gatebook").addHandler(logging.getLogger("shop").handlers[-1])
+    answer = serve(lambda request: HttpResponse())
+    logging.getLogger("gatebook").handlers.pop()
+    assert lines[0].startswith(f"{answer['X-Request-Id']} The user of a request could not be found out")
+
+
 def test_a_record_that_names_its_request_has_its_id_later_too(lines):
     request = RequestFactory().get("/")
     answer = GatebookMiddleware(view)(request)
