@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gatebook.entry import Entry
+from gatebook.ids import new_id
 from gatebook.logs import request_id
 
-__all__ = ["Entry", "record", "request_id"]
+__all__ = ["Entry", "new_id", "record", "request_id"]
 
 
 def record(entry: Entry, site: str | None = None) -> bool:

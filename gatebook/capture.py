@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from time import perf_counter
@@ -10,10 +11,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from django.core.exceptions import SynchronousOnlyOperation
+from django.core.handlers.asgi import ASGIRequest
 from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.encoding import escape_uri_path
 
 from gatebook import errors, identity
 from gatebook.conf import conf
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 CLIENT_GONE = "client-disconnected"
 SIGN_IN_FAILED = "not-authenticated"
+
+_PATH_SIGNS = "/:@&+$,-_.!~*'()"  # stand for themselves in a path: RFC 3986, as Django's escape_uri_path has them
+_PLAIN_PATH = re.compile(r"[\w/:@&+$,.!~*'()-]*", re.ASCII)
 
 _TRUSTED_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=@~")
 _TRUSTED_ID_LIMIT = 200
@@ -228,13 +232,25 @@ def capture_of(request: HttpRequest) -> Capture:
 
 def raw_path(request: HttpRequest) -> str:
     """Return the path as the client sent it, as far as the server tells, with its query string."""
-    path = escape_uri_path(request.path)
+    path = request.path
+    if not _PLAIN_PATH.fullmatch(path):
+        path = _encoded_path(request)
     query = request.META.get("QUERY_STRING", "")
     if not query:
         return path
     if not query.isascii():
         query = quote(header_text(query), safe="/#%[]=:;$&()+,!?*@'~")
     return f"{path}?{query}"
+
+
+def _encoded_path(request: HttpRequest) -> str:
+    """Return a path that has more than plain signs, from before Django decoded it where the server kept it."""
+    raw = request.META.get("RAW_URI") or request.META.get("REQUEST_URI")  # gunicorn; uWSGI and mod_wsgi
+    if raw is None and isinstance(request, ASGIRequest):
+        raw = request.scope.get("raw_path", b"").decode("latin-1")
+    if raw and raw.startswith("/"):
+        return quote(raw.partition("?")[0].encode("latin-1", "replace"), safe=_PATH_SIGNS + "%;=")
+    return quote(request.path, safe=_PATH_SIGNS)
 
 
 def header_text(value: Any) -> str:

@@ -143,9 +143,10 @@ def _unanswered(capture: Capture, request: HttpRequest, error: BaseException) ->
     if capture.ignore:
         return
     if capture.error_type is None:
-        gone = not isinstance(error, Exception | KeyboardInterrupt | SystemExit)
-        capture.error_type = CLIENT_GONE if gone else type(error).__name__
-        capture.error_message = "the client left before the answer" if gone else str(error)
+        if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+            capture.error_type, capture.error_message = errors.error_of_exception(error)
+        else:
+            capture.error_type, capture.error_message = CLIENT_GONE, "the client left before the answer"
     _record(capture, request, None)
 
 

@@ -313,6 +313,7 @@ def test_what_is_no_array_is_refused_as_a_whole(send, data):
         (gzip.compress(b"") * 101, "more than 100 members"),
         (zlib.compress(b"{}"), "the body is not"),
     ],
+    ids=["no gzip", "nothing", "cut off", "more behind", "many members", "zlib"],
 )
 def test_broken_gzip_is_refused(send, packed, sentence):
     answer = send(packed, **{"Content-Encoding": "gzip"})

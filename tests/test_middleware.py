@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import URLError
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from django.contrib.auth import authenticate, logout
 from django.core.exceptions import SynchronousOnlyOperation
+from django.core.handlers.asgi import ASGIRequest
 from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
@@ -239,6 +241,17 @@ def test_utf8_in_headers_and_path_is_read_as_such(client, only):
     assert only().request_path == "/h%C3%A9llo/?n=%C3%A9"
 
 
+@pytest.mark.parametrize("sent", ["/a%FF%FE", "/100%25", "/%25C3%25A9", "/%E2%82%AC%20x", "/a;b=c", "/caf%c3%a9"])
+def test_a_path_is_recorded_as_it_was_sent_where_the_server_tells(client, recorded, sent):
+    path = unquote_to_bytes(sent).decode("latin-1")
+    client.get("/", PATH_INFO=path, RAW_URI=f"{sent}?a=1", QUERY_STRING="a=1")
+    request = ASGIRequest(
+        {"type": "http", "method": "GET", "path": path, "raw_path": sent.encode(), "headers": []}, None
+    )
+    GatebookMiddleware(lambda request: HttpResponse())(request)
+    assert [line.entry.request_path for line in recorded()] == [f"{sent}?a=1", sent]
+
+
 @pytest.mark.parametrize("path", ["/stream/", "/file/"])
 def test_a_stream_is_recorded_when_it_was_sent(client, recorded, path):
     answer = client.get(path)
@@ -270,6 +283,7 @@ def test_a_stream_whose_process_is_killed_is_recorded_as_cut_off(client, path, t
     answer._iterator.close()
 
 
+@pytest.mark.django_db  # closing the withheld answer closes old connections
 def test_a_stream_that_cannot_be_noted_is_withheld_by_who_refuses(client, configure, monkeypatch):
     configure(ON_SPOOL_FAILURE="refuse")
     monkeypatch.setattr(recording, "begin", lambda *_: False)
