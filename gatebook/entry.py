@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -34,6 +35,9 @@ TEXT_LIMITS = {
     "error_message": 4096,
 }
 """Every text field and the characters it keeps; what is over is cut and noted in `details["cut"]`."""
+
+_LIMITS = tuple(TEXT_LIMITS.items())
+_texts = attrgetter(*TEXT_LIMITS)
 
 DETAILS_LIMIT = 20
 DETAIL_KEY_LIMIT = 64
@@ -97,8 +101,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
             if address is None and self.request_ip:
                 notes["request_ip"] = clean(self.request_ip)[:DETAIL_VALUE_LIMIT]
             force_setattr(self, "request_ip", address)
-        for name, limit in TEXT_LIMITS.items():
-            text = getattr(self, name)
+        for (name, limit), text in zip(_LIMITS, _texts(self), strict=True):
             if text is None or (0 < len(text) <= limit and text.isprintable()):
                 continue
             text = clean(text)
