@@ -1,166 +1,136 @@
-"""Secrets in paths, query strings and messages: what is hidden before anything touches a disk."""
+"""Secrets in what a request carries: hidden before anything touches a disk. docs/redaction.md says what and where."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
-from urllib.parse import quote, unquote, unquote_plus
+from collections.abc import Iterable
+from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
 
 from gatebook.entry import Entry
+from gatebook.secret_names import NAMESPACES, SecretNames, folder_kind, is_header_line
 
 HIDDEN = "[redacted]"
 
-SECRET_NAMES = frozenset(
-    {
-        "2fa_code",
-        "access_key",
-        "accesskey",
-        "api_key",
-        "apikey",
-        "assertion",
-        "auth",
-        "auth_code",
-        "auth_key",
-        "authorization",
-        "awsaccesskeyid",
-        "bearer",
-        "client_key",
-        "code",
-        "code_verifier",
-        "cookie",
-        "csrfmiddlewaretoken",
-        "csrftoken",
-        "hash_key",
-        "hmac",
-        "id_token_hint",
-        "jsessionid",
-        "jwt",
-        "key",
-        "license_key",
-        "magic",
-        "mfa_code",
-        "nonce",
-        "oauth_code",
-        "oauth_verifier",
-        "otp",
-        "otp_code",
-        "pass",
-        "passcode",
-        "passkey",
-        "passphrase",
-        "passwd",
-        "phpsessid",
-        "pin",
-        "private_key",
-        "pswd",
-        "pw",
-        "pwd",
-        "samlart",
-        "samlrequest",
-        "samlresponse",
-        "sess",
-        "sessid",
-        "session",
-        "session_id",
-        "session_key",
-        "sessionid",
-        "sid",
-        "sig",
-        "signing_key",
-        "sso",
-        "ticket",
-        "user_pass",
-        "verification_code",
-        "x_amz_credential",
-        "x_auth",
-        "x_filesapi_auth",
-        "x_filesapi_key",
-    }
+# No pattern here may take more than linear time: what is open-ended takes all it can and never gives back, what may
+# fail after a search is bounded.
+
+_ISSUED = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?:[spr]k_(?:live|test)|whsec|gh[opusr]|github_pat|npm|hf|dckr_pat|shp(?:at|ca|pa|ss)|do[opr]_v1|lin_api|sbp|glsa"
+    r"|sntrys|rubygems|gsk|ntn|pat-na1)_[\w.-]{10,}"
+    r"|gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt)-[\w.-]{10,}|xox[a-z]-[\w.-]{10,}|xapp-\d-[\w-]{10,}"
+    r"|sk-(?=[\w-]{0,200}[A-Z])(?=[\w-]{0,200}\d)[\w-]{20,}|key-[0-9a-f]{32}|SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}"
+    r"|pypi-[\w-]{10,}|SG\.[\w.-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
+    r"|(?:bot)?\d{6,12}:AA[\w-]{30,}"  # Telegram
+    r"|[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's links for a new password
+    r"|(?P<jwt>eyJ[\w-]*+(?:\.[\w-]*+)*+)"
+    r")"
+    r"|(?<=/services/)T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/\w{10,}"  # Slack's webhooks
+    r"|-----BEGIN[+ ](?:[A-Z0-9]{1,12}[+ ]){0,3}PRIVATE[+ ]KEY[\s\S]*?(?:-----END[A-Z0-9+ ]{1,60}-----|\Z)"
+    r"|(?<=Failing row contains \()[^\n]*"  # PostgreSQL
 )
-"""Parameter names that are secret as they are; `-` counts as `_`, case does not count."""
-
-SECRET_PARTS = ("apikey", "api_key", "credential", "passwd", "password", "secret", "signature", "token")
-"""A parameter name that contains one of these is secret, such as `X-Amz-Signature` or `new_password1`."""
-
-SECRET_ENDINGS = ("_auth", "_code", "_key", "_pass", "_passkey", "_pin", "_pswd", "_pw", "_pwd", "_sessid")
-"""So is one that ends like this, but for ORDINARY_NAMES."""
-
-_ORDINARY_CODES = """area bar city color colour country cost currency dial discount district error exit extension http
-    item language lang locale location mcc naics order phone place plus post postal product project promo province qr
-    reason region response result return route site sort source state station status store tax time unit
-    warehouse zip"""
-_ORDINARY_KEYS = """cache category column config content display document event facet field file filter folder foreign
-    group idempotency index issue item label language list lookup map menu message object order page parent partition
-    primary project property public range resource row search setting shard sort space storage tag translation type"""
-ORDINARY_NAMES = frozenset(
-    [f"{stem}_code" for stem in _ORDINARY_CODES.split()] + [f"{stem}_key" for stem in _ORDINARY_KEYS.split()]
-)
-"""What only looks like a secret by its ending."""
-
-_JWT = r"(?:(?<![\w-])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*"
-_ISSUED_KEY = (
-    r"(?:(?:sk|pk|rk)_(?:live|test)_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|npm_|pypi-|SG\.|shpat_|dop_v1_)[\w.-]{10,}"
-    r"|AIza[\w-]{30,}"
-)
-_RESET_LINK = r"(?<![\w-])[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's password reset links
-_VALUE_SHAPE = re.compile(rf"{_JWT}|\b(?:{_ISSUED_KEY})|{_RESET_LINK}")
-
-_PARAMETER_SIGNS = re.compile(r"[?=#]|%3[dDfF]|%253", re.ASCII)
-_SECRET_FOLDER = re.compile(
-    r"(/(?:(?:access|refresh|auth|invite|share|bearer)[_-]?)?"
-    r"(tokens?|secrets?|passwords?|sessions?|resets?|invit(?:e|es|ation|ations)|activat(?:e|ion)|confirm|verify|magic"
-    r"|(?:api[_-]?)?keys?)/)([^/?#;&]+)",
+_USERINFO = re.compile(r"(?<=://)([^\s/?#@:]{0,256})(:[^\s/?#]{0,1024})?@")
+_SEGMENT = re.compile(r"(?<=/)[^\s/?#;&\"'<>\\]{8,}")
+_SCHEME = re.compile(
+    r"\b((?:Bearer|Token|ApiKey|Negotiate|NTLM|DPoP|SSWS)[\s+]{1,4}(?=[\w.~+/-]{0,200}\d)(?=[\w.~+/-]{12})"
+    r"|Basic[\s+]{1,4}(?=[\w+/]{0,200}(?:[\d=/+]|(?-i:[a-z][A-Z]))))[\w.~+/-]{6,}=*",
     re.IGNORECASE,
 )
-_KEY_LIKE = re.compile(r"(?=[^/]*[0-9])[\w.~%:+-]{16,}$|[A-Za-z0-9_-]{32,}$", re.ASCII)
+_ELEMENT = re.compile(r"(<(?:[\w.-]{1,64}:)?([\w.-]{1,64})(?:\s[^<>]{0,200})?>)([^<>]+)(?=</)")
+
+_KEY_LIKE = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?=[A-Za-z]*+[0-9])(?=[0-9]*+[A-Za-z])[A-Za-z0-9]{10,}|[A-Za-z0-9]{24,})"
+    r"|^(?=[^0-9]*+[0-9])[\w~.%:+=-]{32,}$"
+    r"|^(?=[^a-z]*+[a-z])(?=[^A-Z]*+[A-Z])(?=[^0-9]*+[0-9])[A-Za-z0-9]{8,}$"
+)
+_FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.IGNORECASE)
-_PASSWORD_IN_ADDRESS = re.compile(r"(?<=://)([^\s/?#@:]*):([^\s/?#@]+)@")
+
 _SEPARATOR = re.compile(r"([&;?#])")
 _RESPONSE_CODES = re.compile(r"(?:[<>]=?)?\d{1,3}(?:(?:\.\.|,)\d{1,3})*\*?$")
+_ADDRESS_SIGN = re.compile(r"[?&#/]")
+_WORD = re.compile(r"[^\s\"'<>\\]+")
 
-_TEXT_NAME = (
-    r"[\w-]*(?:password|passwd|passphrase|secret|token|signature|credential|api[_-]?key|apikey|access[_-]key|private[_-]key"
-    r"|session[_-]?id|passkey|accesskey|sessid|(?:auth|signing|license|client)[_-]key"
-    r"|(?:otp|mfa|2fa|verification|oauth|auth)[_-]code)\w*"
-    r"|(?:[\w-]*[_-])?(?:pswd|pwd|pw)|[\w-]*[_-]pass|sig|jwt|otp|bearer|x[_-]auth|authorization|(?:set-)?cookie"
+# A name and what leads to its value: `name=`, `"name": `, `name[0] => `, `(name, other)=` as PostgreSQL writes,
+# `('name', `, `--name `.
+_NAME = re.compile(
+    r"(?<![\w-])(?:"
+    r"(?P<option>--[\w-]++)[\"']?,?[\s+]{1,4}"
+    r"|(?P<name>[\w-]++|\([\w\", ]{1,200}(?=\)=))(?P<end>[\"'\\\])\[\d]{0,8})(?:[\s+]{0,4}[=:]{1,3}>?[\s+]{0,4}"
+    r"|(?P<comma>,[\s+]{0,4}))"
+    r")"
 )
 _QUOTED = r"\"(?:[^\"\\]|\\[\s\S])*+\\?\"?|'(?:[^'\\]|\\[\s\S])*+\\?'?"
 _ESCAPED = r"\\+\"(?:[^\"\\]|\\(?!\"))*+(?:\\\")?"  # JSON inside of a JSON text: \"name\": \"value\"
-_PAIR = (
-    r"(?<![\w-])((?:NAME)(?:\\*[\"'])?\s*[=:]\s*|(?<=\([\"'])(?:NAME)[\"'],\s*)(?:(?:bearer|basic|token)\s+)?"
-    rf"(\[redacted\]|b?(?:{_QUOTED})|{_ESCAPED}|[\[(](?:{_QUOTED}|[^\"'\])])*+[\])]?|[^\s,;&\"'<>)\]}}]+)"
+_BARE = (
+    r"(?:[^\s,;&\"'<>()\[\]{}]|[,;&)\]}](?!(?:[,;&)\]}]{0,20}(?:[\s\"'<>]|$))|\s{0,4}[\w.-]{1,64}\s{0,4}[=:])|[(\[{])++"
 )
-_TEXT_PAIR = re.compile(_PAIR.replace("NAME", _TEXT_NAME), re.IGNORECASE)
-_TEXT_SCHEME = re.compile(r"\b(Bearer|Basic)\s+(?=[\w.~+/-]*[\d=/+_.-])[\w.~+/-]{12,}=*", re.IGNORECASE)
+_VALUE = re.compile(
+    rf"\[redacted\]|(?:(?:bearer|basic|token)[\s+]+)?(?:[bru]?(?:{_QUOTED})|{_ESCAPED}|{_BARE})", re.IGNORECASE
+)
+_BRACKETED = re.compile(r"(?:[\w.]{1,40}(?=\())?[\[({]")
+_BRACKET_OR_QUOTED = re.compile(rf"[\[({{]|[\])}}]|{_QUOTED}")
+_HEADER_LINE = re.compile(r"\[redacted\]|(?:(?:basic|bearer|token)[\s+]+)[^\s,;\"'&]+|[^\r\n]*", re.IGNORECASE)
+_COMPLAINT = re.compile(r"This (?:field|password|value|token) |Ensure this ")
+_NO_VALUE = frozenset(["", "true", "false", "null", "none", "undefined"])
 
 _MAX_NESTING = 3
-_LONGEST_CACHED_NAME = 200
+_PREFIX_LIMIT = 24
+_PREFIX_KEPT = 8
+_CACHED_TEXTS = 4096
+_LONGEST_CACHED_TEXT = 500
+
+_FREE_TEXTS = (
+    "user_id",
+    "username",
+    "impersonator_user_id",
+    "impersonator_username",
+    "interface",
+    "api_key_id",
+    "api_key_prefix",
+    "api_name",
+    "request_method",
+    "request_host",
+    "user_agent",
+    "error_type",
+    "error_message",
+)
+_LOGINS = frozenset(["username", "impersonator_username", "attempted_username"])
 
 
 class Redactor:
-    """Hides the values of secret-looking names; `extra_names` adds to the built-in ones."""
+    """Hides secrets by the names they go by, by their shape, and by the patterns a host adds."""
 
-    def __init__(self, extra_names: Sequence[str] = ()) -> None:
-        self._names = SECRET_NAMES.union(*map(_words, extra_names))
-        self._decide_once = lru_cache(maxsize=2048)(self._decide)
-        extra = "|".join(map(re.escape, extra_names))
-        self._extra_pair = re.compile(_PAIR.replace("NAME", extra), re.IGNORECASE) if extra else None
+    def __init__(
+        self, names: Iterable[str] = (), patterns: Iterable[re.Pattern[str]] = (), not_secret: Iterable[str] = ()
+    ) -> None:
+        self._names = SecretNames(names, not_secret)
+        self._patterns = tuple(patterns)
+        self._known_clean: set[tuple[str, str]] = set()
 
     def entry(self, entry: Entry) -> Entry:
         """Return an entry without the secrets in its texts: the same one where there are none."""
-        path, agent, message, details = entry.request_path, entry.user_agent, entry.error_message, entry.details
-        safe_path = self._path(path, 0) if path else path
-        safe_agent = self.text(agent) if agent else agent
-        safe_message = self.text(message) if message else message
-        safe_details = {name: self.text(value) for name, value in details.items()} if details else details
-        if (safe_path, safe_agent, safe_message, safe_details) == (path, agent, message, details):
-            return entry
-        return replace(
-            entry, request_path=safe_path, user_agent=safe_agent, error_message=safe_message, details=safe_details
-        )
+        changes: dict[str, object] = {}
+        clean = self._known_clean
+        for name in _FREE_TEXTS:
+            text = getattr(entry, name)
+            if text is None or (name, text) in clean:
+                continue
+            if (hidden := self._field(name, text)) != text:
+                changes[name] = hidden
+            elif len(text) <= _LONGEST_CACHED_TEXT:  # what holds a secret is not kept in memory
+                if len(clean) >= _CACHED_TEXTS:
+                    clean.clear()
+                clean.add((name, text))
+        if entry.request_path and (hidden := self.path(entry.request_path)) != entry.request_path:
+            changes["request_path"] = hidden
+        if (hidden := self.text(entry.request_id)) != entry.request_id:
+            changes["request_id"] = hidden
+        if entry.details and (details := self._details(entry.details)) != entry.details:
+            changes["details"] = details
+        return replace(entry, **changes) if changes else entry
 
     def path(self, text: str) -> str:
         """Return a path with its query string, or a whole address, without its secrets."""
@@ -168,80 +138,182 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return free text, such as an error message or a header's value, without its secrets."""
-        text = _VALUE_SHAPE.sub(HIDDEN, text)
-        if "://" in text:
-            text = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
-        if "=" in text or ":" in text or "(" in text:
-            text = _TEXT_PAIR.sub(rf"\1{HIDDEN}", text)
-            if self._extra_pair is not None:
-                text = self._extra_pair.sub(rf"\1{HIDDEN}", text)
-        return _TEXT_SCHEME.sub(rf"\1 {HIDDEN}", text)
+        if "=" in text or "%" in text:
+            text = _WORD.sub(self._word, text)
+        text = self._anywhere(text)
+        return self._pairs(text) if "=" in text or ":" in text or "('" in text or '("' in text or "--" in text else text
+
+    def _hide(self, secret: str, why: str) -> str:
+        """Return what stands for a secret; `why` is the name it went by, or its shape. For subclasses that count."""
+        return HIDDEN
+
+    def _field(self, name: str, text: str) -> str:
+        if name == "request_host":
+            login, _, host = text.rpartition("@")
+            return f"{self._hide(login, 'login in a host')}@{self.text(host)}" if login else self.text(text)
+        if name in _LOGINS and not self._names.keeps(name):
+            return self._login(self.text(text))
+        text = self.text(text)
+        if name == "api_key_prefix" and len(text) > _PREFIX_LIMIT and HIDDEN not in text:
+            return text[:_PREFIX_KEPT] + self._hide(text[_PREFIX_KEPT:], "a whole key as its prefix")
+        return text
+
+    def _login(self, text: str) -> str:
+        """Hide in `bob:password`, which is what some clients and programs take for a username."""
+        login, _, password = text.partition(":")
+        if not (login and password) or login.startswith("@") or ":" in password or password.isdigit():
+            return text
+        if login.lower() in NAMESPACES or password == HIDDEN or ("@" in password and "." in password):
+            return text
+        return f"{login}:{self._hide(password, 'password after a username')}"
+
+    def _details(self, details: dict[str, str]) -> dict[str, str]:
+        return {
+            self.text(name): self._hide(text, name)
+            if text.lower() not in _NO_VALUE and self._names.is_secret_in_text(name, quoted=True)
+            else self._field(name, text)
+            for name, text in details.items()
+        }
 
     def _path(self, text: str, depth: int) -> str:
-        if "@" in text:
-            text = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
-        if _PARAMETER_SIGNS.search(text):
-            text = "".join(self._piece(piece, depth) for piece in _SEPARATOR.split(text))
-        text = _VALUE_SHAPE.sub(HIDDEN, text)
-        return _SECRET_FOLDER.sub(_without_key, text)
+        if "=" in text or "%" in text:
+            text = self._parameters(text, depth)
+        text = self._anywhere(text)
+        return self._pairs(text) if ":" in text or '"' in text or "'" in text else text
+
+    def _word(self, match: re.Match[str]) -> str:
+        word = match[0]
+        is_address = "%" in word or ("=" in word and _ADDRESS_SIGN.search(word))
+        return self._parameters(word, 0) if is_address else word
+
+    def _parameters(self, text: str, depth: int) -> str:
+        """Hide by name in `name=value` between the signs of an address."""
+        pieces = _SEPARATOR.split(text)
+        if len(pieces) == 1:
+            return self._piece(text, depth)
+        hidden = [self._piece(pieces[0], depth)]
+        for separator, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+            # Servers do not agree on what ends a value; a secret that goes on behind a sign is hidden as well.
+            if separator != "&" and piece and "=" not in piece and hidden[-1].endswith(f"={HIDDEN}"):
+                continue
+            hidden += separator, self._piece(piece, depth)
+        return "".join(hidden)
 
     def _piece(self, piece: str, depth: int) -> str:
-        """Hide in one `name=value`, path or separator."""
         name, equals, value = piece.partition("=")
         if not equals:
-            # An encoded "=" (or "?") hides a pair from us, not from the server that reads it.
-            return self._nested(piece, depth) if "%3" in piece or "%253" in piece else piece
-        if value and self._is_secret(name.rpartition("/")[2]) and not _is_search_for_codes(name, value):
-            return f"{name}={HIDDEN}"
-        is_nested = "%" in value or "=" in value or '"' in value
-        return f"{name}={self._nested(value, depth)}" if is_nested else piece
+            return self._nested(piece, depth) if "%" in piece else piece
+        if value and self._is_secret(name.rpartition("/")[2], value):
+            return f"{name}={self._hide(value, name.rpartition('/')[2])}"
+        return f"{name}={self._nested(value, depth)}" if "%" in value or "=" in value else piece
+
+    def _is_secret(self, name: str, value: str) -> bool:
+        return (
+            self._names.is_secret(name)
+            and value.lower() not in _NO_VALUE
+            # `code=400..499` asks for response codes; an authorisation code looks different.
+            and not (name.lower().lstrip("-") == "code" and _RESPONSE_CODES.match(unquote(value)))
+        )
 
     def _nested(self, value: str, depth: int) -> str:
-        """Hide in a value that holds an address or parameters of its own, plain or encoded."""
+        """Hide in a value that may hold an address or parameters of its own, plain or encoded."""
         if depth >= _MAX_NESTING:
-            return HIDDEN if "%25" in value else value
+            return self._hide(value, "encoded too often") if "%25" in value else value
         plain = unquote(value)
-        is_json = '"' in plain or "'" in plain
-        if "=" not in plain and not _VALUE_SHAPE.search(plain) and "%" not in plain and not is_json:
-            return value
         hidden = self._path(plain, depth + 1)
-        if is_json:
-            spaced = hidden.replace("+", " ")
-            without = self.text(spaced)
-            hidden = hidden if without == spaced else without
-        elif "%22" in plain:  # encoded once more
-            hidden = self._nested(hidden, depth + 1)
         if hidden == plain:
             return value
-        return hidden if plain == value else quote(hidden, safe="/[]:,")
+        return hidden if plain == value else quote(hidden, safe="/[]:,+")
 
-    def _is_secret(self, name: str) -> bool:
-        return self._decide_once(name) if len(name) <= _LONGEST_CACHED_NAME else self._decide(name)
+    def _anywhere(self, text: str) -> str:
+        """Hide what is secret wherever it stands."""
+        text = _ISSUED.sub(self._issued, text)
+        for pattern in self._patterns:
+            text = pattern.sub(lambda match: self._hide(match[0], f"re:{match.re.pattern}"), text)
+        if "@" in text:
+            text = _USERINFO.sub(self._userinfo, text)
+        if "/" in text:
+            text = _SEGMENT.sub(self._segment, text)
+        if " " in text or "+" in text:
+            text = _SCHEME.sub(self._scheme, text)
+        if "</" in text:
+            text = _ELEMENT.sub(self._element, text)
+        return text
 
-    def _decide(self, name: str) -> bool:
-        words = _words(name)
-        if not self._names.isdisjoint(words) or any(part in word for word in words for part in SECRET_PARTS):
-            return True
-        return any(word.endswith(SECRET_ENDINGS) and word not in ORDINARY_NAMES for word in words)
+    def _issued(self, match: re.Match[str]) -> str:
+        jwt = match["jwt"]
+        if jwt and (len(jwt) < 16 or "." not in jwt[8:]):
+            return jwt
+        return match[0] if match[0] == HIDDEN else self._hide(match[0], "shape of a key, token or link")
+
+    def _userinfo(self, match: re.Match[str]) -> str:
+        user, password = match.groups()
+        if len(user) >= 16 and _KEY_LIKE.search(user):
+            user = self._hide(user, "key in an address")
+        if password and password != f":{HIDDEN}":
+            password = f":{self._hide(password[1:], 'password in an address')}"
+        return f"{user}{password or ''}@"
+
+    def _segment(self, match: re.Match[str]) -> str:
+        """Hide the key in `/reset/<key>` and `/tokens/<key>`."""
+        segment = match[0]
+        if not _KEY_LIKE.search(segment) or _FILE.search(segment):
+            return segment
+        above = match.string[max(0, match.start() - 130) : match.start() - 1].split("/")[-2:]
+        for folder in reversed(above):
+            kind = folder_kind(folder)
+            is_id = len(segment) < 16 or (_UUID.match(segment) and not folder.lower().endswith(("token", "tokens")))
+            if kind == "link" or (kind == "collection" and not is_id):
+                return self._hide(segment, f"/{folder}/")
+        return segment
+
+    def _scheme(self, match: re.Match[str]) -> str:
+        return match[1] + self._hide(match[0][len(match[1]) :], match[1].rstrip(" +"))
+
+    def _element(self, match: re.Match[str]) -> str:
+        if not self._names.is_secret_in_text(match[2], quoted=True) or match[3].strip().lower() in _NO_VALUE:
+            return match[0]
+        return match[1] + self._hide(match[3], match[2])
+
+    def _pairs(self, text: str) -> str:
+        """Hide by name in running text, JSON, the `repr` of objects, headers and command lines."""
+        parts: list[str] = []
+        done = position = 0
+        while head := _NAME.search(text, position):
+            position = head.end()
+            name = head["option"] or head["name"]
+            quoted = head["end"] is not None and head["end"][:1] in ('"', "'", "\\")
+            if head["comma"] and not (quoted and text[max(0, head.start() - 2) : head.start()] in ("('", '("')):
+                continue
+            if not self._names.is_secret_in_text(name, quoted=quoted):
+                continue
+            end = _end_of_value(text, position, name)
+            value = text[position:end]
+            if value.strip("\"'\\").lower() in _NO_VALUE or value == HIDDEN:
+                position = max(position, end)
+                continue
+            parts += text[done:position], self._hide(value, name)
+            done = position = end
+        return "".join(parts) + text[done:] if parts else text
 
 
-def _words(name: str) -> list[str]:
-    """Return the words of a parameter's name: `user[new-password][0]` has two."""
-    for _ in range(_MAX_NESTING):
-        if "%" not in name and "+" not in name:
-            break
-        name = unquote_plus(name)
-    name = name.lower().replace("-", "_").replace(" ", "_")
-    return [word.strip("_") for word in re.split(r"[\[\].]+", name) if word]
+def _end_of_value(text: str, start: int, name: str) -> int:
+    if text.startswith(HIDDEN, start):
+        return start + len(HIDDEN)
+    if is_header_line(name) and text[start : start + 1] not in "\"'[({\\":
+        return _end(_HEADER_LINE, text, start)
+    if _COMPLAINT.match(text, start):
+        return start
+    if opening := _BRACKETED.match(text, start):
+        depth = 1
+        for token in _BRACKET_OR_QUOTED.finditer(text, opening.end()):
+            depth += (token[0] in "[({") - (token[0] in "])}")
+            if depth == 0:
+                return token.end()
+        return len(text)
+    return _end(_VALUE, text, start)
 
 
-def _is_search_for_codes(name: str, value: str) -> bool:
-    """`code=400..499` asks for response codes; an authorisation code looks different."""
-    return name.lower().lstrip("-") == "code" and _RESPONSE_CODES.match(unquote(value)) is not None
-
-
-def _without_key(match: re.Match[str]) -> str:
-    folder, kind, segment = match.groups()
-    if not _KEY_LIKE.match(segment) or (kind.lower().endswith(("key", "keys", "sessions")) and _UUID.match(segment)):
-        return match[0]
-    return f"{folder}{HIDDEN}"
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.match(text, start)
+    return match.end() if match else start
