@@ -18,7 +18,8 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from gatebook import interfaces
-from gatebook.redact import Redactor
+from gatebook.redact import HIDDEN, Redactor
+from gatebook.secret_names import plain
 
 if TYPE_CHECKING:
     from gatebook.identity import ApiKey, Person
@@ -29,6 +30,9 @@ UNIX_SOCKET = "unix"
 
 SPOOL_LIMIT_BYTES = 4 * 2**30
 """Some eight million entries: enough for a long outage of the book, and no end of the disk."""
+
+PATTERN_SIGN = "re:"
+"""In REDACT: a regular expression of values, not a name."""
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -93,7 +97,8 @@ DEFAULTS: dict[str, Any] = {
     "REQUEST_ID_HEADER": "X-Request-Id",  # sent with every answer; taken from trusted proxies only
     "IGNORE_PATHS": (),  # not captured: /healthz is that page and all below it, /static/ all below it
     "INTERFACES": interfaces.DEFAULT_RULES,  # the first rule that fits decides
-    "REDACT": (),  # parameter names to hide besides the built-in ones
+    "REDACT": (),  # names whose values to hide besides the built-in ones, and "re:…" patterns of such values
+    "NOT_SECRET": (),  # built-in names to leave alone, such as "code" where it is a currency
     "ON_SPOOL_FAILURE": "serve",  # or "refuse": answer 503 rather than act unrecorded
 }
 
@@ -134,7 +139,7 @@ def read(given: Mapping[str, Any]) -> Conf:
         ignored_paths=frozenset(ignored),
         ignored_prefixes=tuple(path.rstrip("/") + "/" for path in ignored),
         interface=_interface(values["INTERFACES"]),
-        redactor=Redactor(_names(values["REDACT"])),
+        redactor=_redactor(values["REDACT"], values["NOT_SECRET"]),
         refuses_unrecorded=_one_of("ON_SPOOL_FAILURE", values["ON_SPOOL_FAILURE"], "serve", "refuse") == "refuse",
     )
 
@@ -233,8 +238,29 @@ def _texts(key: str, value: Any, expected: str) -> list[str]:
     return texts
 
 
-def _names(value: Any) -> list[str]:
-    return _texts("REDACT", value, "a list of parameter names")
+def _redactor(redact: Any, not_secret: Any) -> Redactor:
+    expected = "a list of names and of patterns such as 're:ACME-[0-9]{8}'"
+    texts = _texts("REDACT", redact, expected)
+    ordinary = _texts("NOT_SECRET", not_secret, "a list of names")
+    patterns = [_pattern(text) for text in texts if text.startswith(PATTERN_SIGN)]
+    names = [text for text in texts if not text.startswith(PATTERN_SIGN)]
+    for key, given in (("REDACT", names), ("NOT_SECRET", ordinary)):
+        for name in given:
+            if not plain(name) or name.startswith(PATTERN_SIGN):
+                raise _wrong(key, name, "a name with letters or digits")
+    if both := sorted(set(map(plain, names)).intersection(map(plain, ordinary))):
+        raise _wrong("NOT_SECRET", not_secret, f"no name that GATEBOOK['REDACT'] hides, such as {both[0]}")
+    return Redactor(names, patterns, ordinary)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text.removeprefix(PATTERN_SIGN))
+    except re.error as error:
+        raise _wrong("REDACT", text, f"a regular expression behind {PATTERN_SIGN} ({error})") from error
+    if pattern.search("") or pattern.search(HIDDEN):
+        raise _wrong("REDACT", text, f"a regular expression that finds neither an empty text nor {HIDDEN}")
+    return pattern
 
 
 def _paths(value: Any) -> list[str]:

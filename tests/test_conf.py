@@ -48,6 +48,7 @@ def test_the_spool_is_all_a_project_must_name():
         ("INTERFACES", 3, "pairs"),
         ("INTERFACES", "/api/", "pairs"),
         ("REDACT", "token", "list"),
+        ("NOT_SECRET", "code", "list"),
         ("ON_SPOOL_FAILURE", "ignore", "'serve' or 'refuse'"),
     ],
 )
@@ -77,6 +78,30 @@ def test_a_wrong_rule_is_named_with_its_place(rule, expected):
     assert "INTERFACES[1]" in str(refused.value)
     assert repr(rule) in str(refused.value)
     assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "value", "expected"),
+    [
+        ({"REDACT": ["x", "re:ACME-["]}, "REDACT", "re:ACME-[", "regular expression"),
+        ({"REDACT": ["re:[0-9]*"]}, "REDACT", "re:[0-9]*", "empty text"),
+        ({"REDACT": ["re:[a-z]+"]}, "REDACT", "re:[a-z]+", "[redacted]"),
+        ({"REDACT": ["--"]}, "REDACT", "--", "letters or digits"),
+        ({"NOT_SECRET": ["re:x"]}, "NOT_SECRET", "re:x", "a name"),
+        ({"REDACT": ["Member-No"], "NOT_SECRET": ["member_no"]}, "NOT_SECRET", ["member_no"], "memberno"),
+    ],
+)
+def test_one_wrong_name_or_pattern_is_refused_by_its_value(given, key, value, expected):
+    with pytest.raises(ImproperlyConfigured) as refused:
+        read(**given)
+    assert f"GATEBOOK[{key!r}] is {value!r}" in str(refused.value)
+    assert expected in str(refused.value)
+
+
+def test_a_project_says_what_is_secret_and_what_is_not():
+    redactor = read(REDACT=["membership", "re:ACME-[0-9]{8}"], NOT_SECRET=["code"]).redactor
+    path = "/a?membership=7&code=EUR&auth_code=x&note=for+ACME-12345678"
+    assert redactor.path(path) == "/a?membership=[redacted]&code=EUR&auth_code=[redacted]&note=for+[redacted]"
 
 
 def test_an_unknown_key_is_refused_with_those_there_are():
