@@ -54,10 +54,11 @@ _ADDRESS_SIGN = re.compile(r"[?&#/]")
 _WORD = re.compile(r"[^\s\"'<>\\]+")
 
 # A name and what leads to its value: `name=`, `"name": `, `name[0] => `, `(name, other)=` as PostgreSQL writes,
-# `('name', `, `--name `.
+# `('name', `, `--name `, `{"name": "…", "value": `.
 _NAME = re.compile(
     r"(?<![\w-])(?:"
-    r"(?P<option>--[\w-]++)[\"']?,?[\s+]{1,4}"
+    r"(?<=[\"'])(?:key|name)[\"']\s{0,4}:\s{0,4}[\"'](?P<named>[^\"'\\]{1,100})[\"'],\s{0,4}[\"']value[\"']\s{0,4}:\s{0,4}"
+    r"|(?P<option>--[\w-]++)[\"']?,?[\s+]{1,4}"
     r"|(?P<name>[\w-]++|\([\w\", ]{1,200}(?=\)=))(?P<end>[\"'\\\])\[\d]{0,8})(?:[\s+]{0,4}[=:]{1,3}>?[\s+]{0,4}"
     r"|(?P<comma>,[\s+]{0,4}))"
     r")"
@@ -281,20 +282,26 @@ class Redactor:
         done = position = 0
         while head := _NAME.search(text, position):
             position = head.end()
-            name = head["option"] or head["name"]
-            quoted = head["end"] is not None and head["end"][:1] in ('"', "'", "\\")
+            name = head["named"] or head["option"] or head["name"]
+            quoted = head["named"] is not None or (head["end"] or "")[:1] in ("'", '"', "\\")
             if head["comma"] and not (quoted and text[max(0, head.start() - 2) : head.start()] in ("('", '("')):
                 continue
-            if not self._names.is_secret_in_text(name, quoted=quoted):
+            if not self._names.is_secret_in_text(name, quoted=quoted) or _is_in_arn(text, head):
                 continue
             end = _end_of_value(text, position, name)
             value = text[position:end]
-            if value.strip("\"'\\").lower() in _NO_VALUE or value == HIDDEN:
+            if value.strip("\"'\\[](){}").lower() in _NO_VALUE or value == HIDDEN:
                 position = max(position, end)
                 continue
             parts += text[done:position], self._hide(value, name)
             done = position = end
         return "".join(parts) + text[done:] if parts else text
+
+
+def _is_in_arn(text: str, head: re.Match[str]) -> bool:
+    """`arn:aws:secretsmanager:us-east-1:123:secret:name` names a secret."""
+    start = head.start()
+    return text[start - 1 : start] == ":" and "arn:" in text[max(0, start - 100) : start]
 
 
 def _end_of_value(text: str, start: int, name: str) -> int:

@@ -21,7 +21,7 @@ _WHOLE = _set(
 """Names that are secret as they are, signs and case aside: `id_token_hint` and `idTokenHint` are one."""
 
 _ANYWHERE = re.compile(
-    r"password(?!less)|passwd|passphrase|kennwort|passwort|secret(?!ar)|signature|credential|tokens?$"
+    r"password(?!less)|passwd|passphrase|kennwort|passwort|secrets?(?:key|id|code|phrase|word)?$|signature|credential|tokens?$"
     r"|sess(?:ion)?(?:id|key)$|(?:access|api|auth|client|encryption|licen[cs]e|private|shared|signing)keys?$|authcode$"
 )
 """A name with a word like one of these is secret: `newPassword1`, `X-Amz-Signature`."""
@@ -48,7 +48,8 @@ _ORDINARY_PAIRS = frozenset((stem, last) for last, stems in _ORDINARY.items() fo
 _ABOUT = _set(
     """
     age algorithm alg at count created date enabled endpoint exp expired expires expiration expiry format issuer kind
-    length lifetime limit method name names policy required size status strength time ttl type types uri url version
+    length lifetime limit manager message method name names policy required size status strength time ttl type
+    types uri url version
     """
 )
 """Last words of what is said about a secret: `token_type`, `passwordChangedAt`."""
