@@ -174,20 +174,13 @@ def _write(site: Site, batch: list[Entry], tally: Tally) -> None:
 
 def _fit_to_store(entry: Entry, shift_days: int) -> Entry:
     """Return the entry without secrets and, if it is moved, at its new time; the entry says by how much."""
-    redactor = conf().redactor
-    details = {
-        key: redactor.path(value) if key in ("referrer", "request_line") else redactor.text(value)
-        for key, value in entry.details.items()
-    }
-    if shift_days:
-        details["shifted"] = f"{shift_days:+d} days"
+    safe = conf().redactor.entry(entry)
+    if not shift_days:
+        return safe
     return replace(
-        entry,
-        created_at=entry.created_at + timedelta(days=shift_days),
-        request_path=entry.request_path and redactor.path(entry.request_path),
-        user_agent=entry.user_agent and redactor.text(entry.user_agent),
-        error_message=entry.error_message and redactor.text(entry.error_message),
-        details=details,
+        safe,
+        created_at=safe.created_at + timedelta(days=shift_days),
+        details={**safe.details, "shifted": f"{shift_days:+d} days"},
     )
 
 
