@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ _ISSUED = re.compile(
     r"(?:[spr]k_(?:live|test)|whsec|gh[opusr]|github_pat|npm|hf|dckr_pat|shp(?:at|ca|pa|ss)|do[opr]_v1|lin_api|sbp|glsa"
     r"|sntrys|rubygems|gsk|ntn|pat-na1)_[\w.-]{10,}"
     r"|gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt)-[\w.-]{10,}|xox[a-z]-[\w.-]{10,}|xapp-\d-[\w-]{10,}"
-    r"|sk-(?=[\w-]{0,200}[A-Z])(?=[\w-]{0,200}\d)[\w-]{20,}|key-[0-9a-f]{32}|SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}"
+    r"|sk-(?=[\w-]{0,50}[A-Z])(?=[\w-]{0,50}\d)[\w-]{20,}|key-[0-9a-f]{32}|SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}"
     r"|pypi-[\w-]{10,}|SG\.[\w.-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
     r"|(?:bot)?\d{6,12}:AA[\w-]{30,}"  # Telegram
     r"|[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's links for a new password
@@ -68,13 +68,15 @@ _ESCAPED = r"\\+\"(?:[^\"\\]|\\(?!\"))*+(?:\\\")?"  # JSON inside of a JSON text
 _BARE = (
     r"(?:[^\s,;&\"'<>()\[\]{}]|[,;&)\]}](?!(?:[,;&)\]}]{0,20}(?:[\s\"'<>]|$))|\s{0,4}[\w.-]{1,64}\s{0,4}[=:])|[(\[{])++"
 )
+_QUOTES = frozenset("\"'\\")
+_TUPLE = re.compile(r"\([\"'][\w.\[\]-]*$")
 _VALUE = re.compile(
     rf"\[redacted\]|(?:(?:bearer|basic|token)[\s+]+)?(?:[bru]?(?:{_QUOTED})|{_ESCAPED}|{_BARE})", re.IGNORECASE
 )
 _BRACKETED = re.compile(r"(?:[\w.]{1,40}(?=\())?[\[({]")
 _BRACKET_OR_QUOTED = re.compile(rf"[\[({{]|[\])}}]|{_QUOTED}")
 _HEADER_LINE = re.compile(r"\[redacted\]|(?:(?:basic|bearer|token)[\s+]+)[^\s,;\"'&]+|[^\r\n]*", re.IGNORECASE)
-_COMPLAINT = re.compile(r"This (?:field|password|value|token) |Ensure this ")
+_COMPLAINT = re.compile(r"This (?:field|password|value|token) |The (?:two )?passwords? |Ensure this |Token is ")
 _NO_VALUE = frozenset(["", "true", "false", "null", "none", "undefined"])
 
 _MAX_NESTING = 3
@@ -110,6 +112,8 @@ class Redactor:
         self._names = SecretNames(names, not_secret)
         self._patterns = tuple(patterns)
         self._known_clean: set[tuple[str, str]] = set()
+        self.on_hidden: Callable[[str], None] = lambda why: None
+        """Is told by which name or shape each secret was found, never the secret."""
 
     def entry(self, entry: Entry) -> Entry:
         """Return an entry without the secrets in its texts: the same one where there are none."""
@@ -145,7 +149,9 @@ class Redactor:
         return self._pairs(text) if "=" in text or ":" in text or "('" in text or '("' in text or "--" in text else text
 
     def _hide(self, secret: str, why: str) -> str:
-        """Return what stands for a secret; `why` is the name it went by, or its shape. For subclasses that count."""
+        """Return what stands for a secret; `why` is the name it went by, or its shape."""
+        if secret != HIDDEN:
+            self.on_hidden(why)
         return HIDDEN
 
     def _field(self, name: str, text: str) -> str:
@@ -283,10 +289,10 @@ class Redactor:
         while head := _NAME.search(text, position):
             position = head.end()
             name = head["named"] or head["option"] or head["name"]
-            quoted = head["named"] is not None or (head["end"] or "")[:1] in ("'", '"', "\\")
-            if head["comma"] and not (quoted and text[max(0, head.start() - 2) : head.start()] in ("('", '("')):
-                continue
+            quoted = head["named"] is not None or not _QUOTES.isdisjoint(head["end"] or "")
             if not self._names.is_secret_in_text(name, quoted=quoted) or _is_in_arn(text, head):
+                continue
+            if head["comma"] and not (quoted and _TUPLE.search(text, max(0, head.start() - 60), head.start())):
                 continue
             end = _end_of_value(text, position, name)
             value = text[position:end]

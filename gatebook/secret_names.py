@@ -35,6 +35,7 @@ _ORDINARY = {
         language lang locale location mcc naics order phone place plus post postal product project promo province qr
         reason region response result return route site sort source state station status store tax time unit
         warehouse zip""",
+    "id": "credential token",
     "key": """cache category column config content display document event facet field file filter folder foreign group
         idempotency index issue item label language list lookup map menu message object order page parent partition
         primary project property public range resource row search setting shard sort space storage tag translation

@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,7 +49,14 @@ class Command(BaseCommand):
             raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
 
     def _check(self, stream: BinaryIO) -> None:
-        redactor = _Counting(conf().redactor)
+        hidden: Counter[str] = Counter()
+
+        def count(why: str) -> None:
+            why = why[:NAME_LIMIT]
+            hidden[why if why in hidden or len(hidden) < NAMES_TOLD_APART else OTHER_NAMES] += 1
+
+        redactor = copy(conf().redactor)
+        redactor.on_hidden = count
         read = changed = cut = 0
         for line, is_whole in _lines(stream):
             read += 1
@@ -58,8 +66,8 @@ class Command(BaseCommand):
             for before, after in pairs:
                 self.stdout.write(f"{read:>6} - {self._marked(before, after)}\n       + {_printable(after)}")
         self.stdout.write(f"{read} lines read, {changed} with something hidden.")
-        for name, count in redactor.hidden.most_common(NAMES_SHOWN):
-            self.stdout.write(f"{count:>8}  {_printable(name)}")
+        for why, times in hidden.most_common(NAMES_SHOWN):
+            self.stdout.write(f"{times:>8}  {_printable(why)}")
         if cut:
             self.stdout.write(f"{cut} lines were looked at up to {LONGEST_LINE} bytes only.")
 
@@ -76,22 +84,6 @@ class Command(BaseCommand):
             parts += self.style.ERROR(f"<<{_printable(before[done:end])}>>"), _printable(piece)
             done = end + len(piece)
         return "".join(parts)
-
-
-class _Counting(Redactor):
-    """Redacts as another one does and counts why."""
-
-    def __init__(self, other: Redactor) -> None:
-        super().__init__()
-        self.__dict__.update(other.__dict__)
-        self._known_clean = set()
-        self.hidden: Counter[str] = Counter()
-
-    def _hide(self, secret: str, why: str) -> str:
-        why = why[:NAME_LIMIT]
-        if secret != HIDDEN:
-            self.hidden[why if why in self.hidden or len(self.hidden) < NAMES_TOLD_APART else OTHER_NAMES] += 1
-        return HIDDEN
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
