@@ -9,20 +9,21 @@ from urllib.parse import quote, unquote
 from msgspec.structs import replace
 
 from gatebook.entry import Entry
-from gatebook.secret_names import NAMESPACES, SecretNames, folder_kind, is_header_line
+from gatebook.running_text import HIDDEN, NO_VALUE, secret_values
+from gatebook.secret_names import NAMESPACES, SecretNames, folder_kind
 
-HIDDEN = "[redacted]"
+__all__ = ["HIDDEN", "Redactor"]
 
 # No pattern here may take more than linear time: what is open-ended takes all it can and never gives back, what may
 # fail after a search is bounded.
 
 _ISSUED = re.compile(
     r"(?<![A-Za-z0-9])(?:"
-    r"(?:[spr]k_(?:live|test)|whsec|gh[opusr]|github_pat|npm|hf|dckr_pat|shp(?:at|ca|pa|ss)|do[opr]_v1|lin_api|sbp|glsa"
-    r"|sntrys|rubygems|gsk|ntn|pat-na1)_[\w.-]{10,}"
+    r"(?:[spr]k_(?:live|test)|whsec|gh[opusr]|github_pat|dckr_pat|shp(?:at|ca|pa|ss)|do[opr]_v1|lin_api|glsa|sntrys)"
+    r"_[\w.-]{10,}|(?:gsk|hf|npm|ntn|rubygems|sbp)_[A-Za-z0-9]{30,}"
     r"|gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt)-[\w.-]{10,}|xox[a-z]-[\w.-]{10,}|xapp-\d-[\w-]{10,}"
     r"|sk-(?=[\w-]{0,50}[A-Z])(?=[\w-]{0,50}\d)[\w-]{20,}|key-[0-9a-f]{32}|SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}"
-    r"|pypi-[\w-]{10,}|SG\.[\w.-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
+    r"|pypi-A[\w-]{15,}|SG\.[\w-]{10,}\.[\w-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
     r"|(?:bot)?\d{6,12}:AA[\w-]{30,}"  # Telegram
     r"|[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's links for a new password
     r"|(?P<jwt>eyJ[\w-]*+(?:\.[\w-]*+)*+)"
@@ -52,33 +53,6 @@ _SEPARATOR = re.compile(r"([&;?#])")
 _RESPONSE_CODES = re.compile(r"(?:[<>]=?)?\d{1,3}(?:(?:\.\.|,)\d{1,3})*\*?$")
 _ADDRESS_SIGN = re.compile(r"[?&#/]")
 _WORD = re.compile(r"[^\s\"'<>\\]+")
-
-# A name and what leads to its value: `name=`, `"name": `, `name[0] => `, `(name, other)=` as PostgreSQL writes,
-# `('name', `, `--name `, `{"name": "…", "value": `.
-_NAME = re.compile(
-    r"(?<![\w-])(?:"
-    r"(?<=[\"'])(?:key|name)[\"']\s{0,4}:\s{0,4}[\"'](?P<named>[^\"'\\]{1,100})[\"'],\s{0,4}[\"']value[\"']\s{0,4}:\s{0,4}"
-    r"|(?P<option>--[\w-]++)[\"']?,?[\s+]{1,4}"
-    r"|(?P<name>[\w-]++|\([\w\", ]{1,200}(?=\)=))(?P<end>[\"'\\\])\[\d]{0,8})(?:[\s+]{0,4}[=:]{1,3}>?[\s+]{0,4}"
-    r"|(?P<comma>,[\s+]{0,4}))"
-    r")"
-)
-_QUOTED = r"\"(?:[^\"\\]|\\[\s\S])*+\\?\"?|'(?:[^'\\]|\\[\s\S])*+\\?'?"
-_ESCAPED = r"\\+\"(?:[^\"\\]|\\(?!\"))*+(?:\\\")?"  # JSON inside of a JSON text: \"name\": \"value\"
-_BARE = (
-    r"(?:[^\s,;&\"'<>()\[\]{}]|[,;&)\]}](?!(?:[,;&)\]}]{0,20}(?:[\s\"'<>]|$))|\s{0,4}[\w.-]{1,64}\s{0,4}[=:])|[(\[{])++"
-)
-_QUOTES = frozenset("\"'\\")
-_TUPLE = re.compile(r"\([\"'][\w.\[\]-]*$")
-_VALUE = re.compile(
-    rf"\[redacted\]|(?:(?:bearer|basic|token)[\s+]+)?(?:[bru]?(?:{_QUOTED})|{_ESCAPED}|{_BARE})", re.IGNORECASE
-)
-_BRACKETED = re.compile(r"(?:[\w.]{1,40}(?=\())?[\[({]")
-_BRACKET_OR_QUOTED = re.compile(rf"[\[({{]|[\])}}]|{_QUOTED}")
-_HEADER_LINE = re.compile(r"\[redacted\]|(?:(?:basic|bearer|token)[\s+]+)[^\s,;\"'&]+|[^\r\n]*", re.IGNORECASE)
-_COMPLAINT = re.compile(r"This (?:field|password|value|token) |The (?:two )?passwords? |Ensure this |Token is ")
-_NO_VALUE = frozenset(["", "true", "false", "null", "none", "undefined"])
-
 _MAX_NESTING = 3
 _PREFIX_LIMIT = 24
 _PREFIX_KEPT = 8
@@ -177,16 +151,18 @@ class Redactor:
     def _details(self, details: dict[str, str]) -> dict[str, str]:
         return {
             self.text(name): self._hide(text, name)
-            if text.lower() not in _NO_VALUE and self._names.is_secret_in_text(name, quoted=True)
+            if text.lower() not in NO_VALUE and self._names.is_secret_in_text(name, True)
             else self._field(name, text)
             for name, text in details.items()
         }
 
     def _path(self, text: str, depth: int) -> str:
+        if '"' in text or "'" in text:  # quotes bind closer than the signs of an address
+            text = self._pairs(text)
         if "=" in text or "%" in text:
             text = self._parameters(text, depth)
         text = self._anywhere(text)
-        return self._pairs(text) if ":" in text or '"' in text or "'" in text else text
+        return self._pairs(text) if ":" in text else text
 
     def _word(self, match: re.Match[str]) -> str:
         word = match[0]
@@ -196,12 +172,10 @@ class Redactor:
     def _parameters(self, text: str, depth: int) -> str:
         """Hide by name in `name=value` between the signs of an address."""
         pieces = _SEPARATOR.split(text)
-        if len(pieces) == 1:
-            return self._piece(text, depth)
         hidden = [self._piece(pieces[0], depth)]
         for separator, piece in zip(pieces[1::2], pieces[2::2], strict=True):
             # Servers do not agree on what ends a value; a secret that goes on behind a sign is hidden as well.
-            if separator != "&" and piece and "=" not in piece and hidden[-1].endswith(f"={HIDDEN}"):
+            if separator != "&" and "=" not in piece and hidden[-1].endswith(f"={HIDDEN}"):
                 continue
             hidden += separator, self._piece(piece, depth)
         return "".join(hidden)
@@ -217,7 +191,7 @@ class Redactor:
     def _is_secret(self, name: str, value: str) -> bool:
         return (
             self._names.is_secret(name)
-            and value.lower() not in _NO_VALUE
+            and value.lower() not in NO_VALUE
             # `code=400..499` asks for response codes; an authorisation code looks different.
             and not (name.lower().lstrip("-") == "code" and _RESPONSE_CODES.match(unquote(value)))
         )
@@ -251,13 +225,13 @@ class Redactor:
         jwt = match["jwt"]
         if jwt and (len(jwt) < 16 or "." not in jwt[8:]):
             return jwt
-        return match[0] if match[0] == HIDDEN else self._hide(match[0], "shape of a key, token or link")
+        return self._hide(match[0], "shape of a key, token or link")
 
     def _userinfo(self, match: re.Match[str]) -> str:
         user, password = match.groups()
         if len(user) >= 16 and _KEY_LIKE.search(user):
             user = self._hide(user, "key in an address")
-        if password and password != f":{HIDDEN}":
+        if password and len(password) > 1:
             password = f":{self._hide(password[1:], 'password in an address')}"
         return f"{user}{password or ''}@"
 
@@ -278,55 +252,15 @@ class Redactor:
         return match[1] + self._hide(match[0][len(match[1]) :], match[1].rstrip(" +"))
 
     def _element(self, match: re.Match[str]) -> str:
-        if not self._names.is_secret_in_text(match[2], quoted=True) or match[3].strip().lower() in _NO_VALUE:
+        if not self._names.is_secret_in_text(match[2], True) or match[3].strip().lower() in NO_VALUE:
             return match[0]
         return match[1] + self._hide(match[3], match[2])
 
     def _pairs(self, text: str) -> str:
         """Hide by name in running text, JSON, the `repr` of objects, headers and command lines."""
         parts: list[str] = []
-        done = position = 0
-        while head := _NAME.search(text, position):
-            position = head.end()
-            name = head["named"] or head["option"] or head["name"]
-            quoted = head["named"] is not None or not _QUOTES.isdisjoint(head["end"] or "")
-            if not self._names.is_secret_in_text(name, quoted=quoted) or _is_in_arn(text, head):
-                continue
-            if head["comma"] and not (quoted and _TUPLE.search(text, max(0, head.start() - 60), head.start())):
-                continue
-            end = _end_of_value(text, position, name)
-            value = text[position:end]
-            if value.strip("\"'\\[](){}").lower() in _NO_VALUE or value == HIDDEN:
-                position = max(position, end)
-                continue
-            parts += text[done:position], self._hide(value, name)
-            done = position = end
+        done = 0
+        for name, start, end in secret_values(text, self._names.is_secret_in_text):
+            parts += text[done:start], self._hide(text[start:end], name)
+            done = end
         return "".join(parts) + text[done:] if parts else text
-
-
-def _is_in_arn(text: str, head: re.Match[str]) -> bool:
-    """`arn:aws:secretsmanager:us-east-1:123:secret:name` names a secret."""
-    start = head.start()
-    return text[start - 1 : start] == ":" and "arn:" in text[max(0, start - 100) : start]
-
-
-def _end_of_value(text: str, start: int, name: str) -> int:
-    if text.startswith(HIDDEN, start):
-        return start + len(HIDDEN)
-    if is_header_line(name) and text[start : start + 1] not in "\"'[({\\":
-        return _end(_HEADER_LINE, text, start)
-    if _COMPLAINT.match(text, start):
-        return start
-    if opening := _BRACKETED.match(text, start):
-        depth = 1
-        for token in _BRACKET_OR_QUOTED.finditer(text, opening.end()):
-            depth += (token[0] in "[({") - (token[0] in "])}")
-            if depth == 0:
-                return token.end()
-        return len(text)
-    return _end(_VALUE, text, start)
-
-
-def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start

@@ -94,7 +94,7 @@ class SecretNames:
         """Whether the value of a parameter of this name is secret."""
         return self._decide_once(name) if len(name) <= _LONGEST_CACHED else self._decide(name)
 
-    def is_secret_in_text(self, name: str, *, quoted: bool) -> bool:
+    def is_secret_in_text(self, name: str, quoted: bool) -> bool:
         """Whether it is in running text; `quoted`: as names are in JSON."""
         if not self.is_secret(name):
             return False
