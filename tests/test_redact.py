@@ -468,7 +468,7 @@ def test_an_entry_keeps_all_but_its_secret(name, value, carrier, field):
     assert replace(after, **{field: getattr(before, field)}) == before
 
 
-@given(plain, in_address, st.sampled_from("&;"), st.booleans())
+@given(plain, secrets(string.ascii_letters + "-._~"), st.sampled_from("&;"), st.booleans())
 def test_what_is_beside_a_secret_survives(other, value, separator, is_first):
     pairs = [f"token={value}", f"{other}=1"]
     assert f"{other}=1" in redact("/p?" + separator.join(pairs if is_first else reversed(pairs)))
