@@ -125,6 +125,13 @@ def test_secrets_are_hidden_before_anything_is_stored_or_shown(site, log):
     assert "hunter2" not in output
 
 
+def test_secrets_are_hidden_in_every_field(site, tmp_path):
+    path = tmp_path / "export.jsonl"
+    path.write_bytes(jsonl_line(username="bob:hunter2"))
+    run(path)
+    assert ApiRequestLog.objects.get().username == "bob:[redacted]"
+
+
 def test_batches_do_not_change_the_count(site, log, monkeypatch):
     monkeypatch.setattr(files, "BATCH", 3)
     assert counts(run(log(*(access_line(ago(hours=hour)) for hour in range(1, 9))))) == (8, 8, 0, 0)
