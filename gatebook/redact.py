@@ -23,7 +23,8 @@ _ISSUED = re.compile(
     r"_[\w.-]{10,}|(?:gsk|hf|npm|ntn|rubygems|sbp)_[A-Za-z0-9]{30,}"
     r"|gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt)-[\w.-]{10,}|xox[a-z]-[\w.-]{10,}|xapp-\d-[\w-]{10,}"
     r"|sk-(?=[\w-]{0,50}[A-Z])(?=[\w-]{0,50}\d)[\w-]{20,}|key-[0-9a-f]{32}|SK[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}"
-    r"|pypi-A[\w-]{15,}|SG\.[\w-]{10,}\.[\w-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
+    r"|pypi-A[\w-]{15,}|SG\.[\w-]{10,}\.[\w-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}"
+    r"|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
     r"|(?:bot)?\d{6,12}:AA[\w-]{30,}"  # Telegram
     r"|[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's links for a new password
     r"|(?P<jwt>eyJ[\w-]*+(?:\.[\w-]*+)*+)"
