@@ -129,6 +129,7 @@ def plain(name: str) -> str:
     return _SIGNS.sub("", name).lower()
 
 
+@lru_cache(maxsize=2048)
 def folder_kind(name: str) -> str | None:
     """Return what may follow a folder of this name in a path: the key of a "link", one of a "collection", or None."""
     words = _words(name)
