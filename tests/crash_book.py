@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
 
+import psutil
 import psycopg
 
 from config.postgres import Cluster, database_url
@@ -65,6 +66,14 @@ class Book:
     def stop_database(self) -> None:
         """Stop PostgreSQL as a crash does: at once, whoever is connected."""
         self.database.send_signal(signal.SIGQUIT)
+        self.database.wait(10)
+
+    def kill_database(self) -> None:
+        """Kill every process of PostgreSQL, whatever it is at."""
+        server = psutil.Process(self.database.pid)
+        for process in [server, *server.children()]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.database.wait(10)
 
     def connect(self) -> psycopg.Connection:

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import redis
@@ -19,9 +20,14 @@ from config.postgres import throwaway_server
 
 def require(program: str, package: str) -> str:
     """Return where the program is; without it the test is skipped, or fails where none may be."""
-    if path := shutil.which(program):
-        return path
-    sentence = f"{program} is not installed; try: apt-get install {package}"
+    path = shutil.which(program)
+    if path is None:
+        cannot_run(f"{program} is not installed; try: apt-get install {package}")
+    return path
+
+
+def cannot_run(sentence: str) -> NoReturn:
+    """Skip the test because of what the machine lacks, or fail where nothing may be lacking."""
     if os.environ.get("GATEBOOK_TEST_REQUIRE_ALL"):
         pytest.fail(sentence)
     pytest.skip(sentence)
