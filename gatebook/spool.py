@@ -126,6 +126,7 @@ class Spool:
         self.syncs = syncs
         self.missed = 0
         self._gap: _Gap | None = None
+        self._late_ends: dict[str, bytes] = {}  # of answers whose beginning is on the disk
         self._missed_said_at = float("-inf")
         self._segment: Segment | None = None
         self._streams = OpenStreams(directory, syncs=syncs)
@@ -135,14 +136,24 @@ class Spool:
         _spools.add(self)
 
     def append(self, site: str | None, entry: Entry) -> None:
-        """Keep one entry. Raises SpoolError when it could not be written."""
+        """Keep one entry. Raises SpoolError when it could not be written.
+
+        The end of an answer that was noted when it began is kept for later instead: with the next that can be written.
+        """
         line = encode_json(Line(site, entry)) + b"\n"
         with self._lock:
-            segment = self._write(line)
-            if self._streams:
+            is_noted = entry.request_id in self._streams
+            try:
+                segment = self._write(line)
+            except SpoolError:
+                if not is_noted:
+                    raise
+                self._late_ends[entry.request_id] = line
+                return
+            if is_noted:
                 self._streams.end(entry.request_id)
-            if self._gap is not None:
-                self._tell_of_gap(segment)
+            if self._late_ends or self._gap is not None:
+                self._make_up(segment)
             if segment.size >= SEGMENT_LIMIT_BYTES or time.monotonic() - segment.began > SEGMENT_LIMIT_SECONDS:
                 self._let_go()
 
@@ -245,9 +256,9 @@ class Spool:
     def close(self) -> None:
         """Let go of this process's files; empty ones go away."""
         with self._lock:
-            if self._gap is not None:
+            if self._late_ends or self._gap is not None:
                 with contextlib.suppress(SpoolError):
-                    self._tell_of_gap(self._write(b"\n"))
+                    self._make_up(self._write(b"\n"))
             self._let_go()
             with contextlib.suppress(OSError):
                 self._streams.close()
@@ -257,6 +268,7 @@ class Spool:
         self._lock = threading.Lock()
         self.missed = 0
         self._gap = self._segment = None
+        self._late_ends = {}
         self._streams.after_fork()
 
     @property
@@ -333,13 +345,16 @@ class Spool:
         if is_full:
             raise SpoolError(f"{self.directory}: the spool is full, its SPOOL_LIMIT_BYTES is {self.limit_bytes}")
 
-    def _tell_of_gap(self, segment: Segment) -> None:
-        gap, self._gap = self._gap, None
-        try:
-            if gap is not None:
-                segment.append(encode_json(Line(None, gap.entry())) + b"\n")
-        except OSError:
-            self._gap = gap
+    def _make_up(self, segment: Segment) -> None:
+        """Write what could not be written when it was time: the ends of answers, and that requests are missing."""
+        with contextlib.suppress(OSError):
+            for request_id, line in list(self._late_ends.items()):
+                segment.append(line)
+                del self._late_ends[request_id]
+                self._streams.end(request_id)
+            if self._gap is not None:
+                segment.append(encode_json(Line(None, self._gap.entry())) + b"\n")
+                self._gap = None
 
     def _let_go(self) -> None:
         if self._segment is not None:

@@ -35,8 +35,8 @@ class OpenStreams:
         self._open: dict[str, bytes] = {}
         self._file: Segment | None = None
 
-    def __len__(self) -> int:
-        return len(self._open)
+    def __contains__(self, request_id: str) -> bool:
+        return request_id in self._open
 
     def begin(self, line: Line) -> None:
         """Note an answer that begins. Raises OSError."""

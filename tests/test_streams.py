@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import UTC, datetime
 
@@ -61,6 +62,11 @@ def die(spool):
         if held is not None:
             held.close()
     spool.after_fork()
+
+
+def full_disk(*_):
+    """Fail as os.write does on a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def notes(spool):
@@ -134,6 +140,27 @@ def test_a_note_that_cannot_be_written_is_a_spool_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError):
         Spool(tmp_path / "file" / "spool").begin(None, entry("a"))
+
+
+def test_an_end_that_finds_no_room_is_written_with_the_next(spool, sink, monkeypatch):
+    spool.begin(None, entry("a"))
+    monkeypatch.setattr(os, "write", full_disk)
+    spool.append(None, entry("a", duration_ms=5))
+    with pytest.raises(SpoolError):
+        spool.append(None, entry("never begun"))
+    monkeypatch.undo()
+    spool.append(None, entry("b"))
+    die(spool)
+    assert shipped_by_another(spool, sink) == [("b", None), ("a", None)]
+
+
+def test_an_end_that_never_finds_room_is_shipped_as_cut_off(spool, sink, monkeypatch):
+    spool.begin(None, entry("a"))
+    monkeypatch.setattr(os, "write", full_disk)
+    spool.append(None, entry("a", duration_ms=5))
+    monkeypatch.undo()
+    die(spool)
+    assert shipped_by_another(spool, sink) == [("a", "process-ended")]
 
 
 def test_segments_are_shipped_before_notes_for_they_hold_the_ends(spool, sink):
