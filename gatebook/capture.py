@@ -45,6 +45,7 @@ class Capture:
         "_asked_user",
         "_asked_who",
         "_began",
+        "_database_failed",
         "_exception",
         "api_key_id",
         "api_key_prefix",
@@ -69,7 +70,7 @@ class Capture:
     def __init__(self, request_id: str, *, ignore: bool = False) -> None:
         self.created_at = datetime.now(UTC)
         self._began = perf_counter()
-        self._asked_user = self._asked_who = False
+        self._asked_user = self._asked_who = self._database_failed = False
         self._exception: BaseException | None = None
         self.request_id = request_id
         self.ignore = ignore
@@ -131,7 +132,7 @@ class Capture:
             return
         settings = conf()
         if isinstance(self._exception, DatabaseError) and not identity.user_is_loaded(request):
-            # The database has just failed: asking it again would only make this request wait again.
+            self._database_failed = True
             self.details["user"] = "not known: the database failed"
         else:
             user = self._ask("user", settings.user, request)
@@ -139,6 +140,7 @@ class Capture:
                 self.user_id, self.username = user.id, user.username
                 if self.user_is_from_parent_site is None and settings.user_from_parent_site is None:
                     self.user_is_from_parent_site = user.is_from_parent_site
+        if not self._database_failed:  # asking it again would only make this request wait again
             if self.user_is_from_parent_site is None and settings.user_from_parent_site and self._is_somebody():
                 self.user_is_from_parent_site = self._ask("from_parent", settings.user_from_parent_site, request)
             if impersonator := self._ask("impersonator", settings.impersonator, request):
@@ -213,7 +215,9 @@ class Capture:
         except SynchronousOnlyOperation:
             raise
         except Exception as error:  # a resolver's trouble must not cost the entry
-            if not isinstance(error, DatabaseError):
+            if isinstance(error, DatabaseError):
+                self._database_failed = True
+            else:
                 logger.exception("The %s of a request could not be found out", name, extra={"request": request})
             self.details[name] = f"not known: {type(error).__name__}"
             return None

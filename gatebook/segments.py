@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -35,7 +36,14 @@ class Segment:
     @classmethod
     def create(cls, directory: Path, suffix: str = SUFFIX, *, syncs: bool = False) -> Segment:
         """Begin a new, empty segment; with `syncs`, what is appended survives a power cut."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            return cls._create(directory, suffix, syncs)
+        except FileNotFoundError:  # there is no such directory yet, or not any more
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cls._create(directory, suffix, syncs)
+
+    @classmethod
+    def _create(cls, directory: Path, suffix: str, syncs: bool) -> Segment:
         path = directory / f"{new_id()}-{os.getpid()}{suffix}"
         # Under another name until it is locked, so that nobody takes it for an orphan.
         hidden = path.with_suffix(NEW_SUFFIX)
@@ -85,7 +93,7 @@ class Segment:
         try:
             written = os.write(self.descriptor, line)
             if written != len(line):
-                raise OSError(f"only {written} of {len(line)} bytes were written")
+                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
             if self.syncs:
                 os.fdatasync(self.descriptor)
         except OSError:

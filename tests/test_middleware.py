@@ -392,6 +392,18 @@ def test_a_user_who_cannot_be_looked_up_costs_only_the_name(client, configure, o
     assert only().details["user"] == "not known: OperationalError"
 
 
+def test_a_database_that_is_away_is_waited_for_once(client, configure, only):
+    here = "tests.test_middleware"
+    configure(USER=f"{here}.unreachable_user", IMPERSONATOR=f"{here}.impersonator_who_must_not_be_asked")
+    client.get("/hello/")
+    assert only().details == {"user": "not known: OperationalError"}
+
+
+def impersonator_who_must_not_be_asked(request):
+    """Fail the test where it is asked."""
+    raise AssertionError("asked")
+
+
 def unreachable_user(request):
     """Fail as a lookup does while the database is away."""
     raise OperationalError("away")
