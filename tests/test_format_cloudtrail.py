@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from auditlog.intake import formats
 from auditlog.intake.formats import cloudtrail
 from auditlog.intake.formats.cloudtrail import read
-from auditlog.intake.formats.shape import Rejected
+from auditlog.intake.formats.shape import Rejected, Source
 from gatebook.entry import Entry
 from tests.sample_logs import sample_logs
 
@@ -59,7 +59,7 @@ ROLE_SESSION = {
 
 
 def read_all(data: bytes) -> list[Entry | Rejected]:
-    return list(read(io.BytesIO(data)))
+    return list(read(io.BytesIO(data), Source()))
 
 
 def read_one(**fields: Any) -> Entry:
@@ -316,6 +316,6 @@ def test_the_real_logs_are_read_whole(folder, count):
         with path.open("rb") as stream:
             assert formats.detect(stream.read(65536)).name == "cloudtrail"
             stream.seek(0)
-            entries += read(stream)
+            entries += read(stream, Source())
     assert len(entries) == count
     assert len({entry.request_id for entry in entries if isinstance(entry, Entry)}) == count

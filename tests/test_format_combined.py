@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditlog.intake import formats
-from auditlog.intake.formats.combined import LineIdentity, read
-from auditlog.intake.formats.shape import Rejected
+from auditlog.intake.formats.combined import FORMAT
+from auditlog.intake.formats.lines import LineIdentity
+from auditlog.intake.formats.shape import Rejected, Source
 from gatebook.entry import Entry
 from tests.sample_logs import sample_logs
 
@@ -21,7 +22,7 @@ LINE = '192.0.2.7 - bob [17/May/2026:10:05:03 +0000] "GET /a?b=1 HTTP/1.1" 200 5
 
 def read_all(*lines: str | bytes) -> list[Entry | Rejected]:
     data = b"\n".join(line.encode() if isinstance(line, str) else line for line in lines)
-    return list(read(io.BytesIO(data)))
+    return list(FORMAT.read(io.BytesIO(data), Source()))
 
 
 def read_one(line: str | bytes) -> Entry:
@@ -220,7 +221,7 @@ def test_whatever_is_in_a_line_it_is_an_entry_or_a_rejection(text):
 
 @given(st.binary())
 def test_any_bytes_are_read_without_a_crash(data):
-    list(read(io.BytesIO(data)))
+    list(FORMAT.read(io.BytesIO(data), Source()))
 
 
 @pytest.mark.parametrize("evil", ['"' * 200_000, "\\" * 200_000, "a " * 100_000, "[" * 200_000, '"\\' * 100_000])
@@ -231,7 +232,7 @@ def test_hostile_lines_cost_no_time(evil):
 
 def test_the_real_apache_log_keeps_its_repeated_lines():
     with sample_logs("apache_combined_elastic", "apache_logs").open("rb") as stream:
-        entries = list(read(stream))
+        entries = list(FORMAT.read(stream, Source()))
     assert len(entries) == 10_000
     assert all(isinstance(entry, Entry) for entry in entries)
     assert len({entry.request_id for entry in entries}) == 10_000
@@ -242,4 +243,4 @@ def test_the_real_apache_log_keeps_its_repeated_lines():
 @pytest.mark.parametrize(("name", "count"), [("apache2-malformed.log", 11), ("nginx-http-malformed.log", 12)])
 def test_real_malformed_requests_are_entries(name, count):
     with sample_logs("proxies_crowdsec", name).open("rb") as stream:
-        assert [type(item) for item in read(stream)] == [Entry] * count
+        assert [type(item) for item in FORMAT.read(stream, Source())] == [Entry] * count

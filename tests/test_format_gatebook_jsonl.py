@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditlog.intake import formats
-from auditlog.intake.formats.gatebook_jsonl import read
-from auditlog.intake.formats.shape import LINE_LIMIT, Rejected
+from auditlog.intake.formats.gatebook_jsonl import FORMAT
+from auditlog.intake.formats.shape import LINE_LIMIT, Rejected, Source
 from gatebook.entry import FIELDS, Entry, encode_json
 
 FULL = Entry(
@@ -42,7 +42,7 @@ MINIMAL = {"created_at": "2026-03-01T12:00:00Z", "request_id": "r"}
 
 
 def read_all(data: bytes) -> list[Entry | Rejected]:
-    return list(read(io.BytesIO(data)))
+    return list(FORMAT.read(io.BytesIO(data), Source()))
 
 
 def read_one(**fields: object) -> Entry | Rejected:

@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from msgspec.structs import replace
 
 from auditlog.intake import formats
-from auditlog.intake.formats.shape import Format, Rejected
+from auditlog.intake.formats.shape import Format, Rejected, Source
 from auditlog.models import Site
 from auditlog.store.writer import write
 from gatebook.conf import conf
@@ -52,13 +52,15 @@ class LogFile:
 
     path: Path
     format: Format
+    zone: tzinfo = UTC
+    """Of times that name none."""
 
     def read(self, progress: Callable[[int], None] = lambda done: None) -> Iterator[Entry | Rejected]:
         """Yield what is in it; a file that breaks off ends in a rejection. `progress` hears of bytes read on disk."""
         count = done = 0
         try:
             with _opened(self.path) as (raw, stream):
-                for item in self.format.read(stream):
+                for item in self.format.read(stream, Source(self.zone, self._written)):
                     count += 1
                     yield item
                     if (position := raw.tell()) > done:
@@ -66,6 +68,9 @@ class LogFile:
                         done = position
         except _BROKEN as error:
             yield Rejected(count + 1, f"the file breaks off: {error}", str(self.path))
+
+    def _written(self) -> datetime:
+        return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
 
 
 @dataclass
@@ -91,7 +96,7 @@ class Tally:
             examples.append(_printable(conf().redactor.text(conf().redactor.path(example))))
 
 
-def find(path: Path, format_name: str | None = None) -> LogFile:
+def find(path: Path, format_name: str | None = None, zone: tzinfo = UTC) -> LogFile:
     """Return the file with its format, by name or by what it begins with. Raises UnreadableError."""
     try:
         if path.is_dir():
@@ -101,12 +106,12 @@ def find(path: Path, format_name: str | None = None) -> LogFile:
     except _BROKEN as error:
         raise UnreadableError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if format_name is not None:
-        return LogFile(path, formats.FORMATS[format_name])
+        return LogFile(path, formats.FORMATS[format_name], zone)
     detected = formats.detect(head) if head.strip() else formats.FORMATS["gatebook"]
     if detected is None:
         known = ", ".join(formats.FORMATS)
         raise UnreadableError(f"{path} is of no format known here; say which with --format ({known}).")
-    return LogFile(path, detected)
+    return LogFile(path, detected, zone)
 
 
 def _printable(text: str) -> str:

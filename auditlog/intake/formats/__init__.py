@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from auditlog.intake.formats import cloudtrail, combined, gatebook_jsonl
+from auditlog.intake.formats import (
+    cloudtrail,
+    combined,
+    gatebook_jsonl,
+)
 from auditlog.intake.formats.shape import Format
 
-FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in (gatebook_jsonl, cloudtrail, combined)}
+_LISTED = (
+    gatebook_jsonl.FORMAT,
+    cloudtrail.FORMAT,
+    combined.FORMAT,
+)
+FORMATS: dict[str, Format] = {each.name: each for each in _LISTED}
 """Every format by its name for `--format`, in the order in which they are tried."""
 
 

@@ -15,6 +15,7 @@ from auditlog.intake.formats.shape import (
     LINE_LIMIT,
     Format,
     Rejected,
+    Source,
     decode_object,
     excerpt,
     numbered_lines,
@@ -39,7 +40,7 @@ def recognises(head: bytes) -> bool:
     return head[:1] in (b"{", b"[") and b'"eventSource"' in head and b'"eventName"' in head
 
 
-def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
+def read(stream: BinaryIO, source: Source) -> Iterator[Entry | Rejected]:
     """Read records one by one, however they are packed; a record is never needed twice."""
     first = stream.readline(LINE_LIMIT).removeprefix(b"\xef\xbb\xbf")
     if _is_record(first):

@@ -3,18 +3,17 @@ r"""Apache's and nginx's access log: common, combined, and either with the virtu
     host.example:443 192.0.2.7 - bob [17/May/2026:10:05:03 +0200] "GET /a?b=1 HTTP/1.1" 200 512 "referrer" "agent"
 
 `-` is a marker, not a value. `\"` and `\x16` are how servers write what a client sent; texts are turned back. What
-follows the user agent is not read. The log has no request id: see `LineIdentity`.
+follows the user agent is not read. The log has no request id: see `lines.LineIdentity`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from typing import BinaryIO
 
-from auditlog.intake.formats.shape import Format, Rejected, excerpt, first_lines, numbered_lines, reason_for
+from auditlog.intake.formats.lines import LineIdentity, line_format
+from auditlog.intake.formats.shape import Source, first_lines
+from auditlog.intake.formats.times import MONTHS, NOT_A_TIME
 from gatebook.addresses import normal_address
 from gatebook.entry import Entry, text_of
 
@@ -36,33 +35,7 @@ _REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\S.*) HTTP/\d(?:\.\d
 _REQUEST_WITHOUT_VERSION = re.compile(r"([A-Z]{1,32}) (/\S*)", re.ASCII)
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\abfnrtv]))")
 _ESCAPED = dict(zip(b'"\\abfnrtv', b'"\\\a\b\f\n\r\t\v', strict=True))
-# Not strptime: it is slow and speaks the machine's language.
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 _SIZE, _REFERRER, _AGENT, _MORE = range(1, 5)  # what a line ends with
-
-
-class LineIdentity:
-    """Request-IDs for a log without any: a hash of the line and its ordinal among equal lines of the file.
-
-    So equal lines are all kept, and reading the file again makes the same ids. Equal lines carry the same second and
-    stand close together; only the last 200,000 to 400,000 different lines are remembered, to keep the memory constant.
-    """
-
-    REMEMBERED = 200_000
-
-    def __init__(self) -> None:
-        self._recent: dict[bytes, int] = {}
-        self._earlier: dict[bytes, int] = {}
-
-    def of(self, line: bytes) -> str:
-        """Return the Request-ID of the file's next line."""
-        digest = hashlib.blake2b(line, digest_size=16).digest()
-        ordinal = (self._recent.get(digest) or self._earlier.get(digest, 0)) + 1
-        self._recent[digest] = ordinal
-        if len(self._recent) >= self.REMEMBERED:
-            self._recent, self._earlier = {}, self._recent
-        return f"line-{digest.hex()}" + (f"-{ordinal}" if ordinal > 1 else "")
 
 
 def recognises(head: bytes) -> bool:
@@ -70,27 +43,27 @@ def recognises(head: bytes) -> bool:
     return any(_LINE.match(text_of(line)) for line in first_lines(head))
 
 
-def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
-    """Read one request a line."""
-    identity = LineIdentity()
-    before = _AGENT
-    for number, line in numbered_lines(stream):
-        if isinstance(line, Rejected):
-            yield line
-            continue
+class _Lines:
+    """Reads one request a line."""
+
+    def __init__(self, source: Source) -> None:
+        self._identity = LineIdentity()
+        self._before = _AGENT
+
+    def take(self, line: bytes) -> list[Entry]:
         content = line.rstrip(b"\r\n")
         match = _LINE.match(text_of(content))
-        parts = _parts(match) if match else 0
-        if match is None or (content == line and not _ends_like(match, parts, before)):
-            # A last line without its end is still being written; the next import finds it whole.
-            yield Rejected(number, "not a line of an access log" if match is None else "breaks off", excerpt(line))
-            continue
+        if match is None:
+            raise ValueError("not a line of an access log")
+        parts = _parts(match)
+        if content == line and not _ends_like(match, parts, self._before):
+            raise ValueError("breaks off")  # still being written; the next import finds it whole
         if match["broken_off"] is None:
-            before = parts
-        try:
-            yield _entry(match, identity.of(content))
-        except ValueError as error:
-            yield Rejected(number, reason_for(error), excerpt(line))
+            self._before = parts
+        return [_entry(match, self._identity.of(content))]
+
+    def rest(self) -> list[Entry]:
+        return []
 
 
 def _parts(match: re.Match[str]) -> int:
@@ -112,7 +85,7 @@ def _entry(match: re.Match[str], request_id: str) -> Entry:
         referrer, agent = (broken_off, None) if referrer is None else (referrer, broken_off)
     details = {"bytes": _value(match["bytes"]), "referrer": _text(referrer)}
     host, address, user = _client(match["client"])
-    method, path = _request(match["request"])
+    method, path = method_and_path(match["request"])
     if method is None and _value(match["request"]):
         details["request_line"] = match["request"]  # a TLS hello, a scanner's greeting: kept as the server wrote it
     return Entry(
@@ -120,7 +93,7 @@ def _entry(match: re.Match[str], request_id: str) -> Entry:
         request_id=request_id,
         username=_text(user),
         request_method=method,
-        request_path=path,
+        request_path=path and _unescape(path),
         request_ip=_value(address),
         request_host=_value(host),
         response_code=int(match["code"]) or None if match["code"] != "-" else None,
@@ -139,9 +112,10 @@ def _client(text: str) -> tuple[str | None, str, str | None]:
     return None, words[0], " ".join(words[2:])
 
 
-def _request(text: str) -> tuple[str | None, str | None]:
+def method_and_path(text: str) -> tuple[str | None, str | None]:
+    """Return what a request line asks for; nothing where it is none."""
     if match := _REQUEST.fullmatch(text) or _REQUEST_WITHOUT_VERSION.fullmatch(text):
-        return match[1], _unescape(match[2])
+        return match[1], match[2]
     return None, None
 
 
@@ -150,7 +124,7 @@ def _moment(match: re.Match[str]) -> datetime:
         offset = timedelta(hours=int(match["zone"][:2]), minutes=int(match["zone"][2:]))
         return datetime(
             int(match["year"]),
-            _MONTHS[match["month"].lower()],
+            MONTHS[match["month"].lower()],
             int(match["day"]),
             int(match["hour"]),
             int(match["minute"]),
@@ -159,7 +133,7 @@ def _moment(match: re.Match[str]) -> datetime:
             tzinfo=timezone(-offset if match["sign"] == "-" else offset) if offset else UTC,
         )
     except (KeyError, ValueError):
-        raise ValueError("created_at: not a time there is") from None
+        raise ValueError(NOT_A_TIME) from None
 
 
 def _value(text: str | None) -> str | None:
@@ -182,6 +156,6 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return bytes([int(match[1], 16) if match[1] else _ESCAPED[match[2][0]]])
 
 
-FORMAT = Format(
-    "combined", "Apache or nginx access log (common, combined, with or without virtual host)", recognises, read
+FORMAT = line_format(
+    "combined", "Apache or nginx access log (common, combined, with or without virtual host)", recognises, _Lines
 )

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any
 
-from auditlog.intake.formats.shape import (
-    Format,
-    Rejected,
-    decode_object,
-    excerpt,
-    first_lines,
-    numbered_lines,
-    reason_for,
-)
+from auditlog.intake.formats.lines import Objects, line_format
+from auditlog.intake.formats.shape import first_lines
 from gatebook.entry import Entry, entry_from
 
 
@@ -24,25 +16,12 @@ def recognises(head: bytes) -> bool:
     )
 
 
-def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
-    """Read one entry a line.
+def entry_and_site(fields: dict[str, Any]) -> tuple[Entry, str | None]:
+    """Return the entry that an object is, and the site it names. Raises ValueError or TypeError for `reason_for`.
 
     An export also writes `success` and `site`. `success` follows from the other fields, so one that contradicts them
-    is a reason to reject the line. `site` is not followed: the import says where entries go.
+    is a reason to reject the line.
     """
-    for number, line in numbered_lines(stream):
-        if isinstance(line, Rejected):
-            yield line
-            continue
-        try:
-            yield entry_and_site(line)[0]
-        except (ValueError, TypeError) as error:
-            yield Rejected(number, reason_for(error), excerpt(line))
-
-
-def entry_and_site(line: bytes) -> tuple[Entry, str | None]:
-    """Return the entry on a line and the site it names. Raises ValueError or TypeError, for `reason_for` to word."""
-    fields = decode_object(line)
     success = fields.pop("success", None)
     site = fields.pop("site", None)
     if success is not None and not isinstance(success, bool):
@@ -59,4 +38,8 @@ def entry_and_site(line: bytes) -> tuple[Entry, str | None]:
     return entry, site
 
 
-FORMAT = Format("gatebook", "Gatebook JSON lines", recognises, read)
+def _entry(fields: dict[str, Any], line: bytes) -> Entry:
+    return entry_and_site(fields)[0]  # the import says where entries go
+
+
+FORMAT = line_format("gatebook", "Gatebook JSON lines", recognises, lambda source: Objects(_entry))

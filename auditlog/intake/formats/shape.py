@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from datetime import UTC, datetime, tzinfo
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
@@ -26,6 +27,30 @@ class Rejected:
     excerpt: str
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a format may have to know of a file besides its content."""
+
+    zone: tzinfo = UTC
+    """Of times that name none."""
+    written: Callable[[], datetime] = _now
+    """When it was last written, which tells the year of times that name none."""
+
+
+class LineReader(Protocol):
+    """Reads one file line by line; it may remember what came before."""
+
+    def take(self, line: bytes) -> Iterable[Entry]:
+        """Return the entries that the next line, with its end, makes complete. Raises ValueError saying why not."""
+
+    def rest(self) -> Iterable[Entry]:
+        """Return the entries that wait for a further line, since there is none."""
+
+
 @dataclass(frozen=True)
 class Format:
     """A kind of log file: its name for `--format`, how to recognise and how to read it."""
@@ -34,8 +59,10 @@ class Format:
     title: str
     recognises: Callable[[bytes], bool]
     """Told the beginning of a file, says whether it is of this format."""
-    read: Callable[[BinaryIO], Iterator[Entry | Rejected]]
+    read: Callable[[BinaryIO, Source], Iterator[Entry | Rejected]]
     """Reads a file in order; whatever is in it, each line or record is an entry or a rejection."""
+    reader: Callable[[Source], LineReader] | None = None
+    """Reads line by line, as a file that grows is; None where entries are not lines."""
 
 
 def excerpt(data: bytes) -> str:

@@ -7,6 +7,7 @@ from argparse import RawDescriptionHelpFormatter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from tqdm import tqdm
@@ -49,6 +50,9 @@ class Command(BaseCommand):
             "--site", required=True, help="the slug of the site the entries go to; a `site` in them is not followed"
         )
         parser.add_argument("--format", help=f"of all the files; by default each one's content tells ({known})")
+        parser.add_argument(
+            "--zone", default="UTC", help="of times that name none (default UTC), such as Europe/Berlin"
+        )
         shift = parser.add_mutually_exclusive_group()
         shift.add_argument("--shift-days", type=int, default=0, metavar="N", help="move every entry by N days")
         shift.add_argument(
@@ -63,11 +67,15 @@ class Command(BaseCommand):
         if options["format"] not in (None, *formats.FORMATS):
             known = ", ".join(formats.FORMATS)
             raise CommandError(f"--format: {options['format']!r} is not known, expected one of {known}.")
+        try:
+            zone = ZoneInfo(options["zone"])
+        except (ValueError, ZoneInfoNotFoundError, OSError):
+            raise CommandError(f"--zone: {options['zone']!r} is not known, expected one like Europe/Berlin.") from None
         shift_days = options["shift_days"]
         if abs(shift_days) > SHIFT_LIMIT:
             raise CommandError(f"--shift-days: {shift_days} is too far, expected at most {SHIFT_LIMIT:,} days.")
         try:
-            found = [files.find(path, options["format"]) for path in options["files"]]
+            found = [files.find(path, options["format"], zone) for path in options["files"]]
         except files.UnreadableError as error:
             raise CommandError(str(error)) from None
         if options["rebase_time"]:
