@@ -6,12 +6,14 @@ from auditlog.intake.formats import (
     cloudtrail,
     combined,
     gatebook_jsonl,
+    kubernetes,
 )
 from auditlog.intake.formats.shape import Format
 
 _LISTED = (
     gatebook_jsonl.FORMAT,
     cloudtrail.FORMAT,
+    kubernetes.FORMAT,
     combined.FORMAT,
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _LISTED}
