@@ -7,6 +7,8 @@ from auditlog.intake.formats import (
     combined,
     gatebook_jsonl,
     kubernetes,
+    openssh,
+    sftpgo,
 )
 from auditlog.intake.formats.shape import Format
 
@@ -14,7 +16,9 @@ _LISTED = (
     gatebook_jsonl.FORMAT,
     cloudtrail.FORMAT,
     kubernetes.FORMAT,
+    sftpgo.FORMAT,
     combined.FORMAT,
+    openssh.FORMAT,
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _LISTED}
 """Every format by its name for `--format`, in the order in which they are tried."""
