@@ -9,6 +9,7 @@ from auditlog.intake.formats import (
     kubernetes,
     openssh,
     sftpgo,
+    web_servers,
 )
 from auditlog.intake.formats.shape import Format
 
@@ -17,6 +18,7 @@ _LISTED = (
     cloudtrail.FORMAT,
     kubernetes.FORMAT,
     sftpgo.FORMAT,
+    *web_servers.FORMATS,
     combined.FORMAT,
     openssh.FORMAT,
 )
