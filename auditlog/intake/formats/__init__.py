@@ -9,7 +9,9 @@ from auditlog.intake.formats import (
     kubernetes,
     openssh,
     sftpgo,
+    vsftpd,
     web_servers,
+    xferlog,
 )
 from auditlog.intake.formats.shape import Format
 
@@ -21,6 +23,8 @@ _LISTED = (
     *web_servers.FORMATS,
     combined.FORMAT,
     openssh.FORMAT,
+    xferlog.FORMAT,
+    vsftpd.FORMAT,
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _LISTED}
 """Every format by its name for `--format`, in the order in which they are tried."""
