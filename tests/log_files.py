@@ -16,9 +16,7 @@ WRITTEN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 ODD_VALUES = (
     st.text()
-    | st.sampled_from(
-        [None, True, 0, -1, 3.5, 1e308, 10**30, "", "-", "200", "a\x00b", "\ud800", "=cmd()", "x" * 10_000]
-    )
+    | st.sampled_from([None, True, 0, -1, 3.5, 1e308, 10**30, "", "-", "200", "a\x00b", "\ud800", "=1", "x" * 9000])
     | st.sampled_from([[], [None], ["a", 7], {}, {"code": "x"}, {"uri": [], "headers": {"User-Agent": {}}}])
 )
 """What a JSON field may hold that its format does not say."""

@@ -38,7 +38,7 @@ def test_a_line_gives_what_it_has_and_nothing_else():
         ('[bob] OK LOGIN: Client "192.0.2.7"', "PASS", "ftp.login", "bob", None, True),
         ('[bob] FAIL LOGIN: Client "192.0.2.7"', "PASS", "ftp.login", "bob", None, False),
         ('[ftp] OK LOGIN: Client "192.0.2.7", anon password "me@"', "PASS", "ftp.login", "ftp", None, True),
-        ('[bob] OK DOWNLOAD: Client "192.0.2.7", "/a", 5 bytes, 0.01Kbyte/sec', "RETR", "ftp.retrieve", "bob", "/a", True),
+        ('[bob] OK DOWNLOAD: Client "192.0.2.7", "/a", 5 bytes', "RETR", "ftp.retrieve", "bob", "/a", True),
         ('[bob] FAIL DOWNLOAD: Client "192.0.2.7", "/a", 0.00Kbyte/sec', "RETR", "ftp.retrieve", "bob", "/a", False),
         ('[bob] OK DELETE: Client "192.0.2.7", "/a"', "DELE", "ftp.delete", "bob", "/a", True),
         ('[bob] OK MKDIR: Client "192.0.2.7", "/d"', "MKD", "ftp.mkdir", "bob", "/d", True),

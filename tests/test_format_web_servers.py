@@ -225,6 +225,8 @@ def test_a_broken_upstream_is_told_in_the_message():
         ("caddy", {"ts": "noon"}, "created_at: not a time there is"),
         ("caddy", {"ts": 1e300}, "created_at: not a time there is"),
         ("caddy", {"duration": "long"}, "duration_ms: not a duration"),
+        ("caddy", {"duration": 1e308}, "duration_ms: not a duration"),
+        ("caddy", {"duration": int("9" * 400)}, "duration_ms: not a duration"),
         ("nginx", {"status": "OK"}, "response_code: not a number"),
         ("nginx", {"status": 1000}, "response_code: 1000, expected 0 to 999"),
         ("traefik", {"Duration": -5_000_000}, "duration_ms: -5, expected 0 to 2147483647"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -70,6 +69,9 @@ def milliseconds(value: Any, unit: float = 1.0) -> int | None:
             value = float(value)
         elif (parts := _PART.findall(value)) and "".join(map("".join, parts)) == value:
             value, unit = sum(float(number) * _PART_MS[name] for number, name in parts), 1.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("duration_ms: not a duration")
-    return round(value * unit)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return round(float(value) * unit)
+    except (OverflowError, ValueError):  # infinite, or no number
+        pass
+    raise ValueError("duration_ms: not a duration")
