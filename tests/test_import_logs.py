@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import re
+import tracemalloc
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+import zstandard
 from django.core.management import CommandError, call_command
 
 from auditlog.intake import files
+from auditlog.intake.opening import opened
 from auditlog.models import ApiRequestLog, Site
 from gatebook.entry import Entry, encode_json
 from tests.book import ago
@@ -177,6 +181,79 @@ def test_rebase_time_moves_the_newest_entry_of_all_files_to_yesterday(site, log)
     assert counts(run(first, second, f"--shift-days={shift}")) == (4, 0, 3, 1)
 
 
+PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_packed_log_is_the_same_log(site, log, tmp_path, kind):
+    path = log(*(access_line(ago(hours=1), f"/{number}") for number in range(5000)))
+    packed = tmp_path / f"access.log.1.{kind}"
+    pieces = path.read_bytes()[:100_000], path.read_bytes()[100_000:]
+    packed.write_bytes(b"".join(map(PACKERS[kind], pieces)))  # as rotation by appending makes them
+    assert counts(run(packed)) == (5000, 5000, 0, 0)
+    assert counts(run(path)) == (5000, 0, 5000, 0)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_packed_log_that_breaks_off_says_so_and_keeps_what_came_before(site, log, tmp_path, kind):
+    lines = [access_line(ago(hours=1), f"/{number * 7919 % 10007}") for number in range(20_000)]
+    packed = tmp_path / f"access.log.{kind}"
+    packed.write_bytes(PACKERS[kind]("\n".join(lines).encode())[:-200])
+    output = run(packed)
+    read, stored, _, rejected = counts(output)
+    assert 1000 < stored < len(lines)
+    assert read == stored + rejected
+    assert "1 rejected: the file breaks off" in output
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_packed_file_of_something_else_is_said_in_a_sentence(site, tmp_path, kind):
+    packed = tmp_path / f"broken.{kind}"
+    packed.write_bytes(PACKERS[kind](b"hello")[:4] + b"nonsense")
+    with pytest.raises(CommandError, match=r"cannot be read: |is of no format known here"):
+        run(packed)
+
+
+def test_a_bomb_does_not_fill_the_memory(tmp_path):
+    bomb = tmp_path / "bomb.zst"
+    bomb.write_bytes(zstandard.compress(bytes(300_000_000)))
+    assert bomb.stat().st_size < 20_000
+    tracemalloc.start()
+    with opened(bomb) as (_, stream):
+        assert sum(len(part) for part in iter(lambda: stream.read(1_000_000), b"")) == 300_000_000
+    assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("pack", [bytes, *PACKERS.values()])
+def test_standard_input_is_a_file_like_any_other(site, log, monkeypatch, pack):
+    path = log(*(access_line(ago(hours=1), f"/{number}") for number in range(3000)), "torn")
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(pack(path.read_bytes()))))
+    output = run("-")
+    assert counts(output) == (3001, 3000, 0, 1)
+    assert "standard input:3001: torn" in output
+    assert counts(run(path)) == (3001, 0, 3000, 1)
+
+
+@pytest.mark.parametrize("arguments", [["-", "-"], ["-", "--rebase-time"]])
+def test_standard_input_is_read_once(site, arguments):
+    with pytest.raises(CommandError, match="standard input can be read only once"):
+        run(*arguments)
+
+
+def test_standard_input_of_something_else_is_said_in_a_sentence(site, monkeypatch):
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"hello\nworld\n")))
+    with pytest.raises(CommandError, match="Standard input is of no format known here; say which with --format"):
+        run("-")
+
+
+def test_times_without_a_zone_are_of_the_zone_that_is_said(site, log):
+    path = log("Tue Mar  3 08:12:30 2026 2 192.0.2.7 1048576 /in/a.csv b _ i r bob ftp 0 * c", name="xferlog")
+    Site.objects.update(retention_days=36_500)
+    run(path, "--zone=Europe/Berlin")
+    assert ApiRequestLog.objects.get().created_at == datetime(2026, 3, 3, 7, 12, 30, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("hour", [0, 12, 20, 22, 23])
 def test_rebasing_again_on_the_same_day_gives_the_same_shift_at_any_hour(hour):
     newest = datetime(2015, 5, 20, 21, 5, 59, tzinfo=UTC)
@@ -244,6 +321,8 @@ def test_an_empty_file_is_no_error(site, log):
         ),
         (["unknown.txt"], "unknown.txt is of no format known here; say which with --format"),
         (["broken.gz"], "broken.gz cannot be read: "),
+        (["access.log", "--zone=Mars"], "--zone: 'Mars' is not known, expected one like Europe/Berlin."),
+        (["access.log", "--zone=../etc"], "--zone: '../etc' is not known"),
         (["access.log", "--shift-days=9999999"], "--shift-days: 9999999 is too far"),
         (["access.log", "--shift-days=1", "--rebase-time"], "not allowed with argument"),
         (["access.log", "missing.log"], "missing.log cannot be read"),
@@ -275,6 +354,9 @@ def test_nothing_is_drawn_where_there_is_no_terminal(site, log, capfd):
         ("apache_combined_elastic/apache_logs", 10_000),
         ("cloudtrail_invictus/CloudTrail/*.json", 2_900),
         ("cloudtrail_stratus/docs/detonation-logs/*.json", 310),
+        ("k8s_audit_json/audit2rbac-demo.log", 37),
+        ("proxies_crowdsec/traefik_base-http-scenario.log", 80),
+        ("proxies_crowdsec/envoy-http-*.log", 41),
     ],
 )
 def test_the_real_logs_are_stored_whole_and_once(db, pattern, read):

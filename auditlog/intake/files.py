@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from msgspec.structs import replace
 
 from auditlog.intake import formats
 from auditlog.intake.formats.shape import Format, Rejected, Source
+from auditlog.intake.opening import BROKEN, HEAD, STDIN, opened, unpacked
 from auditlog.models import Site
 from auditlog.store.writer import write
 from gatebook.conf import conf
@@ -24,9 +24,6 @@ from gatebook.entry import Entry
 
 BATCH = 5_000
 """Entries per write: larger ones gain nothing and hold locks longer."""
-
-HEAD = 64 * 1024
-"""Bytes of a file's beginning that are looked at to recognise its format."""
 
 EXAMPLES = 3
 """Rejected lines shown for each reason."""
@@ -37,8 +34,6 @@ REASONS = 50
 REASON_LIMIT = 200
 OTHER_REASONS = "other reasons"
 
-_GZIP = b"\x1f\x8b"
-_BROKEN = (EOFError, OSError, zlib.error)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)?")
 
 
@@ -54,22 +49,36 @@ class LogFile:
     format: Format
     zone: tzinfo = UTC
     """Of times that name none."""
+    head: bytes = b""
+    """What was read of standard input to find the format."""
+
+    @property
+    def name(self) -> str:
+        """What to call it to people."""
+        return "standard input" if self.path == STDIN else self.path.name
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk; of standard input nobody knows."""
+        return 0 if self.path == STDIN else self.path.stat().st_size
 
     def read(self, progress: Callable[[int], None] = lambda done: None) -> Iterator[Entry | Rejected]:
         """Yield what is in it; a file that breaks off ends in a rejection. `progress` hears of bytes read on disk."""
         count = done = 0
         try:
-            with _opened(self.path) as (raw, stream):
+            with opened(self.path, self.head) as (raw, stream):
                 for item in self.format.read(stream, Source(self.zone, self._written)):
                     count += 1
                     yield item
                     if (position := raw.tell()) > done:
                         progress(position - done)
                         done = position
-        except _BROKEN as error:
+        except BROKEN as error:
             yield Rejected(count + 1, f"the file breaks off: {error}", str(self.path))
 
     def _written(self) -> datetime:
+        if self.path == STDIN:
+            return datetime.now(UTC)
         return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
 
 
@@ -98,20 +107,26 @@ class Tally:
 
 def find(path: Path, format_name: str | None = None, zone: tzinfo = UTC) -> LogFile:
     """Return the file with its format, by name or by what it begins with. Raises UnreadableError."""
+    name = "Standard input" if path == STDIN else str(path)
     try:
         if path.is_dir():
             raise UnreadableError(f"{path} is a folder; name the files in it, such as {path}/*.log.")
-        with _opened(path) as (_, stream):
-            head = _head(stream)
-    except _BROKEN as error:
-        raise UnreadableError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+        if path == STDIN:
+            begun = sys.stdin.buffer.read(HEAD)
+            head = _head(unpacked(BytesIO(begun), begun))
+        else:
+            begun = b""
+            with opened(path) as (_, stream):
+                head = _head(stream)
+    except BROKEN as error:
+        raise UnreadableError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if format_name is not None:
-        return LogFile(path, formats.FORMATS[format_name], zone)
+        return LogFile(path, formats.FORMATS[format_name], zone, begun)
     detected = formats.detect(head) if head.strip() else formats.FORMATS["gatebook"]
     if detected is None:
         known = ", ".join(formats.FORMATS)
-        raise UnreadableError(f"{path} is of no format known here; say which with --format ({known}).")
-    return LogFile(path, detected, zone)
+        raise UnreadableError(f"{name} is of no format known here; say which with --format ({known}).")
+    return LogFile(path, detected, zone, begun)
 
 
 def _printable(text: str) -> str:
@@ -124,7 +139,7 @@ def _head(stream: BinaryIO) -> bytes:
     try:
         while len(head) < HEAD and (part := stream.read(1024)):
             head += part
-    except _BROKEN:
+    except BROKEN:
         if not head:
             raise
     return head
@@ -158,7 +173,7 @@ def import_file(
             except OverflowError:
                 tally.reject("created_at: shifted out of the years 1 to 9999", item.created_at.isoformat())
         else:
-            tally.reject(item.reason, f"{file.path.name}:{item.number}: {item.excerpt}")
+            tally.reject(item.reason, f"{file.name}:{item.number}: {item.excerpt}")
         if len(batch) >= BATCH:
             _write(site, batch, tally)
             batch = []
@@ -187,16 +202,3 @@ def _fit_to_store(entry: Entry, shift_days: int) -> Entry:
         created_at=safe.created_at + timedelta(days=shift_days),
         details={**safe.details, "shifted": f"{shift_days:+d} days"},
     )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a file: as it is on disk, and its content without the compression that its first bytes tell."""
-    with path.open("rb") as raw:
-        packed = raw.read(len(_GZIP)) == _GZIP
-        raw.seek(0)
-        if packed:
-            with gzip.GzipFile(fileobj=raw) as stream:
-                yield raw, cast(BinaryIO, stream)
-        else:
-            yield raw, raw

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from auditlog.intake import files, formats
+from auditlog.intake.opening import STDIN
 from auditlog.models import Site
 
 SHIFT_LIMIT = 36_500
@@ -36,7 +37,7 @@ class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 class Command(BaseCommand):
     """Import log files into a site."""
 
-    help = "Import log files: plain or .gz, of any known format."
+    help = "Import log files: plain or packed (.gz, .bz2, .zst), of any known format; - is standard input."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Show the epilog as it is written."""
@@ -74,6 +75,8 @@ class Command(BaseCommand):
         shift_days = options["shift_days"]
         if abs(shift_days) > SHIFT_LIMIT:
             raise CommandError(f"--shift-days: {shift_days} is too far, expected at most {SHIFT_LIMIT:,} days.")
+        if options["files"].count(STDIN) > 1 or (options["rebase_time"] and STDIN in options["files"]):
+            raise CommandError("-: standard input can be read only once; not twice, and not with --rebase-time.")
         try:
             found = [files.find(path, options["format"], zone) for path in options["files"]]
         except files.UnreadableError as error:
@@ -100,8 +103,10 @@ class Command(BaseCommand):
         return days
 
     def _bar(self, found: list[files.LogFile], what: str) -> tqdm[Any]:
-        size = sum(file.path.stat().st_size for file in found)
-        return tqdm(total=size, desc=what, unit="B", unit_scale=True, disable=not sys.stderr.isatty(), leave=False)
+        size = sum(file.size for file in found)
+        return tqdm(
+            total=size or None, desc=what, unit="B", unit_scale=True, disable=not sys.stderr.isatty(), leave=False
+        )
 
     def _report(self, tally: files.Tally, site: Site, count: int) -> None:
         rejected = tally.rejected.total()
