@@ -3,7 +3,7 @@
 | | staff | administrator | superuser |
 |---|---|---|---|
 | sees a site's API logs and filters them | their site | their site and its child sites | all |
-| downloads CSV | no | yes | yes |
+| downloads CSV and JSON lines | no | yes | yes |
 """
 
 from __future__ import annotations

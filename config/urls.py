@@ -12,7 +12,7 @@ from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
-from auditlog.export import csv
+from auditlog.export import csv, jsonl
 from auditlog.intake.http import ingest
 
 urlpatterns = [
@@ -31,6 +31,7 @@ urlpatterns = [
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
+    path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),
 ]
 
 handler500 = "auditlog.dashboard.failures.server_error"

@@ -153,11 +153,11 @@ def test_the_file_is_named_for_the_site_and_the_time(visitor):
 
 
 def test_a_file_that_breaks_off_says_so_and_aborts_the_body(site: Site, monkeypatch):
-    def broken(rows):
+    def broken(rows, options):
         yield b"half a row"
         raise ConnectionError("the server went away")
 
-    monkeypatch.setattr("auditlog.export.csv.copied", broken)
+    monkeypatch.setattr("auditlog.export.rows.copy", broken)
     body = lines(Question.from_query(QueryDict(""), [site]), ["created_at"])
     assert next(body) == b"Date\n"
     assert next(body) == b"half a row"

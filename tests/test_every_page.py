@@ -24,9 +24,10 @@ PAGES = {
     "facets": "/acme/logs/facets",
     "entry page": "/acme/logs/entry?request=known",
     "CSV": "/acme/logs.csv",
+    "JSON lines": "/acme/logs.jsonl",
     "site": "/acme/",
 }
-FOR_ADMINISTRATORS = {"CSV"}
+FOR_ADMINISTRATORS = {"CSV", "JSON lines"}
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",
