@@ -172,6 +172,11 @@ def test_a_time_without_a_year_is_the_last_one_before_the_file_was_written(writt
     assert read_entry("openssh", line, written=written, zone=ZoneInfo(zone)).created_at == expected
 
 
+@pytest.mark.parametrize("time", ["2026-03-03T08:12:30.250000+0000", "2026-03-03T09:12:30.25+01:00"])
+def test_a_time_of_the_journal_or_of_rsyslog_names_its_zone(time):
+    assert read_entry("openssh", f'{time} files internal-sftp[7]: opendir "/"').created_at == MOMENT
+
+
 def test_a_leap_day_is_of_a_leap_year():
     line = 'Feb 29 08:12:30 files internal-sftp[7]: opendir "/"'
     assert read_entry("openssh", line).created_at == datetime(2024, 2, 29, 8, 12, 30, tzinfo=UTC)

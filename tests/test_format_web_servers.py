@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -178,6 +180,14 @@ def test_nginx_may_write_method_path_and_query_apart():
     assert (entry.request_method, entry.request_path) == ("PUT", "/x?y=1")
     entry = read_entry("nginx", json.dumps({**fields, "request_method": "PUT", "request_uri": "/x?y=1", "args": "y=1"}))
     assert entry.request_path == "/x?y=1"
+
+
+def test_the_configuration_in_the_documentation_has_every_column():
+    document = (Path(__file__).parent.parent / "docs" / "import.md").read_text()
+    (log_format,) = re.findall(r"^log_format gatebook escape=json (.*?);$", document, re.MULTILINE | re.DOTALL)
+    written = "".join(re.findall(r"'(.*)'", log_format))
+    line = re.sub(r"\$(\w+)", lambda variable: NGINX[variable[1]], written)
+    assert read_entry("nginx", line) == read_one("nginx")
 
 
 def test_a_request_line_that_is_none_is_kept():

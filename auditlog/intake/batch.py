@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from auditlog import api_keys
 from auditlog.intake.formats.gatebook_jsonl import entry_and_site
-from auditlog.intake.formats.shape import decode_object, Rejected, reason_for
+from auditlog.intake.formats.shape import Rejected, decode_object, reason_for
 from auditlog.models import ApiKey, QuarantinedLine, Site
 from auditlog.models.quarantine import LINE_LIMIT, NotTaken
 from auditlog.store.writer import Rejection, write

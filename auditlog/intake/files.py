@@ -160,36 +160,53 @@ def days_to_yesterday(moment: datetime, today: date) -> int:
     return (today - moment.astimezone(UTC).date()).days - 1
 
 
-def import_file(
-    file: LogFile, site: Site, tally: Tally, *, shift_days: int = 0, progress: Callable[[int], None] = lambda done: None
-) -> None:
-    """Store what is in `file`, in batches, and count it in `tally`. Importing again adds nothing."""
-    batch: list[Entry] = []
+class Intake:
+    """Takes what files hold into a site, in batches, and counts it."""
+
+    def __init__(self, site: Site, *, shift_days: int = 0) -> None:
+        self.tally = Tally()
+        self._site = site
+        self._shift_days = shift_days
+        self._batch: list[Entry] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to store."""
+        return len(self._batch) >= BATCH
+
+    def take(self, file_name: str, item: Entry | Rejected) -> None:
+        """Keep an entry for the next `store`, or count why it is none."""
+        self.tally.read += 1
+        if not isinstance(item, Entry):
+            self.tally.reject(item.reason, f"{file_name}:{item.number}: {item.excerpt}")
+            return
+        try:
+            self._batch.append(_fit_to_store(item, self._shift_days))
+        except OverflowError:
+            self.tally.reject("created_at: shifted out of the years 1 to 9999", item.created_at.isoformat())
+
+    def store(self) -> None:
+        """Store what was taken. Raises django.db.Error when the database is away: then it is still to be stored."""
+        if not self._batch:
+            return
+        written = write(self._site, self._batch)
+        batch, self._batch = self._batch, []
+        self.tally.stored += written.stored
+        self.tally.duplicates += written.duplicates
+        for rejection in written.rejected:
+            entry = batch[rejection.index]
+            reason = f"{rejection.field}: {_TIME.sub('a time', rejection.error).removeprefix('a time ')}"
+            what = " ".join(filter(None, [entry.request_method or entry.api_name, entry.request_path]))
+            self.tally.reject(reason, f"{entry.created_at:%Y-%m-%dT%H:%M:%SZ} {what}"[:160])
+
+
+def import_file(file: LogFile, intake: Intake, progress: Callable[[int], None] = lambda done: None) -> None:
+    """Store what is in `file`. Importing again adds nothing."""
     for item in file.read(progress):
-        tally.read += 1
-        if isinstance(item, Entry):
-            try:
-                batch.append(_fit_to_store(item, shift_days))
-            except OverflowError:
-                tally.reject("created_at: shifted out of the years 1 to 9999", item.created_at.isoformat())
-        else:
-            tally.reject(item.reason, f"{file.name}:{item.number}: {item.excerpt}")
-        if len(batch) >= BATCH:
-            _write(site, batch, tally)
-            batch = []
-    if batch:
-        _write(site, batch, tally)
-
-
-def _write(site: Site, batch: list[Entry], tally: Tally) -> None:
-    written = write(site, batch)
-    tally.stored += written.stored
-    tally.duplicates += written.duplicates
-    for rejection in written.rejected:
-        entry = batch[rejection.index]
-        reason = f"{rejection.field}: {_TIME.sub('a time', rejection.error).removeprefix('a time ')}"
-        what = " ".join(filter(None, [entry.request_method or entry.api_name, entry.request_path]))
-        tally.reject(reason, f"{entry.created_at:%Y-%m-%dT%H:%M:%SZ} {what}"[:160])
+        intake.take(file.name, item)
+        if intake.is_full:
+            intake.store()
+    intake.store()
 
 
 def _fit_to_store(entry: Entry, shift_days: int) -> Entry:

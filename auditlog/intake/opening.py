@@ -84,6 +84,12 @@ _PACKED: dict[bytes, Callable[[BinaryIO], object]] = {
 """How to unpack what begins so."""
 
 
+def is_packed(path: Path) -> bool:
+    """Whether a file's first bytes are those of a packed one."""
+    with path.open("rb") as raw:
+        return raw.read(4).startswith(tuple(_PACKED))
+
+
 @contextmanager
 def opened(path: Path, head: bytes = b"") -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """Open a file: as it is on disk, and its content without the packing that its first bytes tell.

@@ -20,6 +20,7 @@ from auditlog.intake.formats.shape import (
     first_lines,
     numbered_lines,
     reason_for,
+    too_long,
 )
 from gatebook.entry import Entry, clean
 
@@ -108,7 +109,7 @@ class Objects:
         if head:
             content = self._parts.pop(head["stream"], b"") + line[head.end() :]
             if len(content) > LINE_LIMIT:
-                raise ValueError(f"longer than {LINE_LIMIT:,} bytes")
+                raise ValueError(too_long())
             if head["part"] == b"P":
                 self._parts[head["stream"]] = content.rstrip(b"\r\n")
                 return []

@@ -70,6 +70,11 @@ def excerpt(data: bytes) -> str:
     return " ".join(text_of(data[: 4 * EXCERPT_LIMIT]).split())[:EXCERPT_LIMIT]
 
 
+def too_long() -> str:
+    """Return the reason for which a line beyond `LINE_LIMIT` is rejected."""
+    return f"longer than {LINE_LIMIT:,} bytes"
+
+
 def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | Rejected]]:
     """Yield number and bytes, with its end, of each line that is not blank; without a byte order mark."""
     number = 0
@@ -79,7 +84,7 @@ def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | Rejected]]:
             start = line[: 4 * EXCERPT_LIMIT]
             while line and not line.endswith(b"\n"):
                 line = stream.readline(LINE_LIMIT)
-            yield number, Rejected(number, f"longer than {LINE_LIMIT:,} bytes", excerpt(start))
+            yield number, Rejected(number, too_long(), excerpt(start))
             continue
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")

@@ -6,6 +6,8 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from signal import SIGINT, SIGTERM, signal
+from threading import Event
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,7 +15,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from auditlog.intake import files, formats
-from auditlog.intake.opening import STDIN
+from auditlog.intake.follow import follow
+from auditlog.intake.opening import STDIN, is_packed
 from auditlog.models import Site
 
 SHIFT_LIMIT = 36_500
@@ -27,6 +30,9 @@ Logs older than the site's retention are rejected, unless they are moved: --shif
 That number is the same all day, so repeating the import on the same day adds nothing. On another day it is another
 number, and --rebase-time stores all entries once more, at their new days; to repeat an earlier import on a later day,
 give the number it printed as --shift-days. A moved entry notes the shift in its details.
+
+--follow reads the files from their beginnings and goes on with what is written to them, also after they are renamed or
+emptied, until Ctrl-C or SIGTERM. Starting it again adds nothing twice.
 """
 
 
@@ -54,6 +60,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--zone", default="UTC", help="of times that name none (default UTC), such as Europe/Berlin"
         )
+        parser.add_argument(
+            "--follow", action="store_true", help="go on with what is written to the files, until Ctrl-C or SIGTERM"
+        )
         shift = parser.add_mutually_exclusive_group()
         shift.add_argument("--shift-days", type=int, default=0, metavar="N", help="move every entry by N days")
         shift.add_argument(
@@ -78,16 +87,48 @@ class Command(BaseCommand):
         if options["files"].count(STDIN) > 1 or (options["rebase_time"] and STDIN in options["files"]):
             raise CommandError("-: standard input can be read only once; not twice, and not with --rebase-time.")
         try:
+            if options["follow"]:
+                self._check_follow(options["files"], options)
             found = [files.find(path, options["format"], zone) for path in options["files"]]
         except files.UnreadableError as error:
             raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"{error.filename} cannot be read: {error.strerror}.") from None
         if options["rebase_time"]:
             shift_days = self._rebase(found)
-        tally = files.Tally()
-        with self._bar(found, "Importing") as bar:
-            for file in found:
-                files.import_file(file, site, tally, shift_days=shift_days, progress=bar.update)
-        self._report(tally, site, len(found))
+        intake = files.Intake(site, shift_days=shift_days)
+        if options["follow"]:
+            self._follow(found, intake)
+        else:
+            with self._bar(found, "Importing") as bar:
+                for file in found:
+                    files.import_file(file, intake, bar.update)
+        self._report(intake.tally, site, len(found))
+
+    def _check_follow(self, paths: list[Path], options: dict[str, Any]) -> None:
+        if options["rebase_time"]:
+            raise CommandError("--follow: new lines have no newest one to rebase by; use --shift-days.")
+        for path in paths:
+            if path == STDIN:
+                raise CommandError("--follow: standard input cannot be followed; name the file that is written to.")
+            if is_packed(path):
+                raise CommandError(f"--follow: {path} is packed and will not grow; import it without --follow.")
+            if path.stat().st_size == 0 and options["format"] is None:
+                raise CommandError(f"--follow: {path} is empty; say with --format what will be in it.")
+
+    def _follow(self, found: list[files.LogFile], intake: files.Intake) -> None:
+        stop = Event()
+        before = {number: signal(number, lambda *_: stop.set()) for number in (SIGINT, SIGTERM)}
+        try:
+            names = ", ".join(str(file.path) for file in found)
+            self.stdout.write(f"Following {names}; Ctrl-C ends it.")
+            self.stdout.flush()
+            follow(found, intake, stop)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        finally:
+            for number, handler in before.items():
+                signal(number, handler)
 
     def _rebase(self, found: list[files.LogFile]) -> int:
         with self._bar(found, "Looking for the newest entry") as bar:
