@@ -18,13 +18,17 @@ class Refused(Exception):
 
     def answer(self, request: HttpRequest) -> JsonResponse:
         """Return the answer; the entry that this request becomes says the same."""
-        capture = capture_of(request)
-        capture.error_type, capture.error_message = self.error_type, str(self)
+        self.note(request)
         body = {
             "error": str(self),
             "http-code": self.status,
-            "instance": capture.request_id,
+            "instance": capture_of(request).request_id,
             "title": self.error_type.rpartition("/")[2].replace("-", " ").title(),
             "type": self.error_type,
         }
         return JsonResponse(body, status=self.status, headers=self.headers)
+
+    def note(self, request: HttpRequest) -> None:
+        """Let the entry that this request becomes say why it was refused."""
+        capture = capture_of(request)
+        capture.error_type, capture.error_message = self.error_type, str(self)

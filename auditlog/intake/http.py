@@ -20,7 +20,7 @@ from auditlog import api_keys
 from auditlog.intake import body
 from auditlog.intake.batch import take
 from auditlog.intake.formats.shape import Rejected, numbered_lines
-from auditlog.models import Scope
+from auditlog.models import ApiKey, Scope
 from auditlog.refusals import Refused
 from gatebook.capture import capture_of
 from gatebook.entry import text_of
@@ -46,28 +46,15 @@ _ELEMENT = json.JSONDecoder(strict=False)  # control characters are a matter of 
 def ingest(request: HttpRequest) -> HttpResponse:
     """Store the entries that are sent with an API key; say how many, and what is wrong with the others."""
     try:
-        if request.method != "POST":
-            sentence = f"{request.method} is not served here, only POST."
-            raise Refused(405, "bad-request/method-not-allowed", sentence, {"Allow": "POST"})
-        key = api_keys.key_or_refuse(request, Scope.INGEST)
-        split = _splitter(request)
-        is_packed = body.is_packed(request)
-        if not connection.in_atomic_block:
-            connection.close()  # or many slow senders would keep the pages from the database
-        data = body.receive(request)
-        with _turn():
-            lines = list(islice(split(body.unpack(data) if is_packed else data), MOST_ENTRIES + 1))
-            if len(lines) > MOST_ENTRIES:
-                sentence = f"More than {MOST_ENTRIES:,} entries; send fewer at a time."
-                raise Refused(413, "bad-request/too-many-entries", sentence)
-            taken = take(key, lines)
+        with patience():
+            key = key_of_poster(request)
+            split = _splitter(request)
+            with received(request) as data:
+                lines = list(islice(split(data), MOST_ENTRIES + 1))
+                refuse_too_many(len(lines))
+                taken = take(key, lines)
     except Refused as refused:
         return refused.answer(request)
-    except (OperationalError, InterfaceError) as error:
-        logger.error("Entries were not taken in: %s: %s", type(error).__name__, error)
-        sentence = "The database is away; send the same again, what is stored already is not stored twice."
-        away = Refused(503, "service-unavailable/database-away", sentence, {"Retry-After": "10"})
-        return away.answer(request)
     capture_of(request).ignore = True  # the book does not write about its own writing
     return JsonResponse(
         {
@@ -79,14 +66,45 @@ def ingest(request: HttpRequest) -> HttpResponse:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def patience() -> Iterator[None]:
+    """Refuse with the advice to come back where the database is away."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        logger.error("Entries were not taken in: %s: %s", type(error).__name__, error)
+        sentence = "The database is away; send the same again, what is stored already is not stored twice."
+        raise Refused(503, "service-unavailable/database-away", sentence, {"Retry-After": "10"}) from None
+
+
+def key_of_poster(request: HttpRequest) -> ApiKey:
+    """Return the key with which something is posted. Raises Refused."""
+    if request.method != "POST":
+        sentence = f"{request.method} is not served here, only POST."
+        raise Refused(405, "bad-request/method-not-allowed", sentence, {"Allow": "POST"})
+    return api_keys.key_or_refuse(request, Scope.INGEST)
+
+
+@contextmanager
+def received(request: HttpRequest) -> Iterator[bytes]:
+    """Hold the unpacked body, and a turn to work on it. Raises Refused."""
+    is_packed = body.is_packed(request)
+    if not connection.in_atomic_block:
+        connection.close()  # or many slow senders would keep the pages from the database
+    data = body.receive(request)
     if not _turns.acquire(timeout=TURN_SECONDS):
         sentence = "Too many others send entries at this moment; send the same again."
         raise Refused(429, "rate-limited/too-many-concurrent-requests", sentence, {"Retry-After": "1"})
     try:
-        yield
+        yield body.unpack(data) if is_packed else data
     finally:
         _turns.release()
+
+
+def refuse_too_many(count: int) -> None:
+    """Raise Refused where a batch has more entries than are taken at a time."""
+    if count > MOST_ENTRIES:
+        sentence = f"More than {MOST_ENTRIES:,} entries; send fewer at a time."
+        raise Refused(413, "bad-request/too-many-entries", sentence)
 
 
 def _splitter(request: HttpRequest) -> Callable[[bytes], Lines]:
