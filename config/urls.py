@@ -14,6 +14,7 @@ from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
 from auditlog.export import csv, jsonl
 from auditlog.intake.http import ingest
+from auditlog.intake.otlp import logs, traces
 
 urlpatterns = [
     path("", sites_page, name="sites"),
@@ -25,6 +26,8 @@ urlpatterns = [
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),  # one door
     path("admin/", admin.site.urls),
     path("api/rest/v1/api_request_logs", ingest, name="ingest"),
+    path("v1/logs", logs, name="otlp_logs"),
+    path("v1/traces", traces, name="otlp_traces"),
     path("hijack/", include("hijack.urls")),
     path("<slug:site_slug>/", site_page, name="site"),
     path("<slug:site_slug>/logs/", log_page, name="logs"),
