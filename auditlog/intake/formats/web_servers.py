@@ -112,8 +112,8 @@ class _Server:
 
 
 def _find(fields: dict[str, Any], name: str) -> Any:
-    if name in fields:
-        return fields[name]
+    if name in fields or "." not in name:
+        return fields.get(name)
     value: Any = fields
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
