@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic
 
 from django.db import InterfaceError, OperationalError, connection
 
-from auditlog.intake.files import Intake, LogFile
+from auditlog.intake.files import Intake, LogFile, UnreadableError
 from auditlog.intake.formats.lines import take
 from auditlog.intake.formats.shape import LINE_LIMIT, LineReader, Rejected, Source, excerpt, too_long
 from gatebook.entry import Entry
@@ -36,11 +37,15 @@ log = logging.getLogger(__name__)
 class _Open:
     """One file, whatever it is called by now, and how far it is read."""
 
-    def __init__(self, path: Path, make_reader: Callable[[Source], LineReader], source: Source) -> None:
+    def __init__(self, path: Path, make_reader: Callable[[Source], LineReader], zone: tzinfo) -> None:
         self._stream = path.open("rb")
         status = os.fstat(self._stream.fileno())
         self.identity = status.st_dev, status.st_ino
-        self._reader = make_reader(Source(source.zone, self._written))
+        self._make_reader = partial(make_reader, Source(zone, self._written))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reader = self._make_reader()
         self._number = 0
         self._start = b""
         self._is_within_long_line = False
@@ -51,14 +56,13 @@ class _Open:
         """How long nothing was written."""
         return monotonic() - self._grew_at
 
-    def is_emptied(self) -> bool:
-        """Whether it was written anew from its beginning."""
-        if os.fstat(self._stream.fileno()).st_size < self._stream.tell():
-            return True
-        return os.pread(self._stream.fileno(), len(self._start), 0) != self._start
-
     def items(self) -> Iterator[Entry | Rejected]:
         """Yield what its new lines are; a line without its end is still being written."""
+        if self._is_emptied():
+            yield from self._reader.rest()
+            self._stream.seek(0, os.SEEK_END)  # what is buffered is of before
+            self._stream.seek(0)
+            self._begin()
         while line := self._line():
             self._grew_at = monotonic()
             self._number += 1
@@ -71,6 +75,12 @@ class _Open:
         """Yield the entries that waited for a further line, and let go of the file."""
         yield from self._reader.rest()
         self._stream.close()
+
+    def _is_emptied(self) -> bool:
+        """Whether it was written anew from its beginning."""
+        if os.fstat(self._stream.fileno()).st_size < self._stream.tell():
+            return True
+        return os.pread(self._stream.fileno(), len(self._start), 0) != self._start
 
     def _line(self) -> bytes | Rejected | None:
         before = self._stream.tell()
@@ -101,7 +111,7 @@ class _Followed:
 
     def __init__(self, file: LogFile) -> None:
         if file.format.reader is None:
-            raise ValueError(f"--follow: {file.path} is {file.format.title}, which is not read line by line.")
+            raise UnreadableError(f"--follow: {file.path} is {file.format.title}, which is not read line by line.")
         self.file = file
         self._make_reader = file.format.reader
         self._now = self._open()
@@ -109,23 +119,23 @@ class _Followed:
         self._trouble = ""
 
     def _open(self) -> _Open:
-        return _Open(self.file.path, self._make_reader, Source(self.file.zone))
+        return _Open(self.file.path, self._make_reader, self.file.zone)
+
+    def look(self) -> None:
+        """Notice whether another file has the name now; the one before is still to be read to its end."""
+        if new := self._renewed():
+            self._before.append(self._now)
+            self._now = new
 
     def items(self) -> Iterator[Entry | Rejected]:
-        """Yield what was written since, to the renamed file first."""
+        """Yield what was written since, to renamed files first."""
+        self.look()
         for old in list(self._before):
             yield from old.items()
             if old.quiet_seconds > QUIET_SECONDS:
                 self._before.remove(old)
                 yield from old.close()
-        if self._now.is_emptied():
-            yield from self._now.close()
-            self._now = self._open()
         yield from self._now.items()
-        if new := self._renewed():
-            self._before.append(self._now)
-            self._now = new
-            yield from self._now.items()
 
     def close(self) -> Iterator[Entry | Rejected]:
         """Yield the entries that waited for a further line, and let go of the files."""
@@ -150,7 +160,7 @@ class _Followed:
 def follow(files: Sequence[LogFile], intake: Intake, stop: Event) -> None:
     """Store what is in `files` and what is written to them, within about a second, until `stop` is set.
 
-    Waits where the database is away. Raises ValueError for a file whose format is not read line by line.
+    Waits where the database is away. Raises UnreadableError for a file whose format is not read line by line.
     """
     followed = [_Followed(file) for file in files]
     while not stop.is_set():
@@ -158,25 +168,32 @@ def follow(files: Sequence[LogFile], intake: Intake, stop: Event) -> None:
             for item in each.items():
                 intake.take(each.file.name, item)
                 if intake.is_full:
-                    _store(intake, stop)
+                    _store(intake, followed, stop)
                 if stop.is_set():
                     break
-        _store(intake, stop)
+        _store(intake, followed, stop)
         stop.wait(POLL_SECONDS)
     for each in followed:
         for item in each.close():
             intake.take(each.file.name, item)
-    _store(intake, stop)
+    _store(intake, [], stop)
 
 
-def _store(intake: Intake, stop: Event) -> None:
-    """Store what was taken, as soon as there is a database; once it is to stop, now or not at all."""
+def _store(intake: Intake, followed: Sequence[_Followed], stop: Event) -> None:
+    """Store what was taken, as soon as there is a database; once it is to stop, now or not at all.
+
+    Files that are renamed meanwhile are held, so that none is missed, however long it takes.
+    """
     while True:
         try:
-            return intake.store()
+            intake.store()
+            break
         except (OperationalError, InterfaceError) as error:
             if stop.is_set():
                 raise
             log.warning("The database is away, trying again: %s", error)
             connection.close()
             stop.wait(RETRY_SECONDS)
+        finally:
+            for each in followed:
+                each.look()

@@ -124,7 +124,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Following {names}; Ctrl-C ends it.")
             self.stdout.flush()
             follow(found, intake, stop)
-        except ValueError as error:
+        except files.UnreadableError as error:
             raise CommandError(str(error)) from None
         finally:
             for number, handler in before.items():
