@@ -21,7 +21,7 @@ def key_or_refuse(request: HttpRequest, scope: Scope) -> ApiKey:
     """
     secret = _secret_in(request)
     if not secret:
-        sentence = "An API key is needed: send it as X-FilesAPI-Key, or as Authorization: Bearer."
+        sentence = "An API key is needed: send it in the header X-FilesAPI-Key, or as a bearer token in Authorization."
         raise Refused(401, "not-authenticated/api-key-required", sentence, _PROVE_IT)
     key = ApiKey.objects.with_secret(secret)
     if key is None:
