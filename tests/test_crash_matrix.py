@@ -26,7 +26,7 @@ from tests.crash_book import ROOT, Answer, Book, Clients, WebServer
 from tests.quick_start import soon
 from tests.servers import cannot_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.crash, pytest.mark.timeout(240)]
 
 GUNICORN = "gunicorn --bind 127.0.0.1:{port} --workers 2 --threads 8 --no-control-socket"
 SERVERS = {
