@@ -10,6 +10,7 @@ from auditlog.dashboard.entry import entry_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
+from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
 from auditlog.export import csv
@@ -31,6 +32,10 @@ urlpatterns = [
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
+    path("<slug:site_slug>/settings/", RedirectView.as_view(pattern_name="settings_keys"), name="settings"),
+    path("<slug:site_slug>/settings/keys/", keys_page, name="settings_keys"),
+    path("<slug:site_slug>/settings/keys/make", make_key, name="make_key"),
+    path("<slug:site_slug>/settings/keys/<int:key_id>/revoke", revoke_key, name="revoke_key"),
 ]
 
 handler500 = "auditlog.dashboard.failures.server_error"

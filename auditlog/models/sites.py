@@ -79,6 +79,9 @@ class Site(models.Model):
         help_text="Entries older than this are out of sight at once and leave with the next purge.",
     )
 
+    is_administered = False
+    """Whether a reader may do what administrators do here; `access.sites_of` says so, of its reader."""
+
     objects = SiteQuerySet.as_manager()
 
     class Meta:
