@@ -11,6 +11,7 @@ from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
 from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
+from auditlog.dashboard.settings.quarantine import discard_lines, quarantine_page, send_again
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
 from auditlog.export import csv
@@ -36,6 +37,9 @@ urlpatterns = [
     path("<slug:site_slug>/settings/keys/", keys_page, name="settings_keys"),
     path("<slug:site_slug>/settings/keys/make", make_key, name="make_key"),
     path("<slug:site_slug>/settings/keys/<int:key_id>/revoke", revoke_key, name="revoke_key"),
+    path("<slug:site_slug>/settings/quarantine/", quarantine_page, name="settings_quarantine"),
+    path("<slug:site_slug>/settings/quarantine/again", send_again, name="send_quarantined_again"),
+    path("<slug:site_slug>/settings/quarantine/discard", discard_lines, name="discard_quarantined"),
 ]
 
 handler500 = "auditlog.dashboard.failures.server_error"

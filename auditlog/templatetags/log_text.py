@@ -1,4 +1,4 @@
-"""`{{ value|visible }}`: a text that others wrote, with everything in it visible; `{{ at|moment }}`: a time."""
+"""`{{ value|visible }}`: a text that others wrote, with everything in it visible; `moment`: a time; `number`: 1,234."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def moment(at: datetime) -> SafeString:
         f"{utc:%Y-%m-%d %H:%M:%S}",
         f"{local:%-d %b %Y, %H:%M}",
     )
+
+
+@register.filter
+def number(count: int) -> str:
+    """Return a count with its thousands apart."""
+    return f"{count:,}"
