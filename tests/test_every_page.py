@@ -26,9 +26,10 @@ PAGES = {
     "CSV": "/acme/logs.csv",
     "site": "/acme/",
     "API keys": "/acme/settings/keys/",
+    "members": "/acme/settings/members/",
     "quarantine": "/acme/settings/quarantine/",
 }
-FOR_ADMINISTRATORS = {"CSV": 403, "API keys": 404, "quarantine": 404}
+FOR_ADMINISTRATORS = {"CSV": 403, "API keys": 404, "members": 404, "quarantine": 404}
 """Pages that staff does not see → what they get instead."""
 
 HOSTILE = {
