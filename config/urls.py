@@ -13,6 +13,7 @@ from auditlog.dashboard.logs import log_page
 from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
 from auditlog.dashboard.settings.members import add_member, change_role, members_page, remove_member
 from auditlog.dashboard.settings.quarantine import discard_lines, quarantine_page, send_again
+from auditlog.dashboard.settings.retention import change_retention, retention_page
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
 from auditlog.export import csv
@@ -42,6 +43,8 @@ urlpatterns = [
     path("<slug:site_slug>/settings/members/add", add_member, name="add_member"),
     path("<slug:site_slug>/settings/members/<int:member_id>/role", change_role, name="change_role"),
     path("<slug:site_slug>/settings/members/<int:member_id>/remove", remove_member, name="remove_member"),
+    path("<slug:site_slug>/settings/retention/", retention_page, name="settings_retention"),
+    path("<slug:site_slug>/settings/retention/change", change_retention, name="change_retention"),
     path("<slug:site_slug>/settings/quarantine/", quarantine_page, name="settings_quarantine"),
     path("<slug:site_slug>/settings/quarantine/again", send_again, name="send_quarantined_again"),
     path("<slug:site_slug>/settings/quarantine/discard", discard_lines, name="discard_quarantined"),

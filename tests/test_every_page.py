@@ -27,9 +27,10 @@ PAGES = {
     "site": "/acme/",
     "API keys": "/acme/settings/keys/",
     "members": "/acme/settings/members/",
+    "retention": "/acme/settings/retention/?days=7",
     "quarantine": "/acme/settings/quarantine/",
 }
-FOR_ADMINISTRATORS = {"CSV": 403, "API keys": 404, "members": 404, "quarantine": 404}
+FOR_ADMINISTRATORS = {"CSV": 403} | dict.fromkeys(("API keys", "members", "retention", "quarantine"), 404)
 """Pages that staff does not see → what they get instead."""
 
 HOSTILE = {
