@@ -64,15 +64,6 @@ def administered_site_or_refuse(request: HttpRequest, slug: str) -> Site:
     return site
 
 
-def administered_site_or_404(request: HttpRequest, slug: str) -> Site:
-    """Return the site to its administrators; Http404 for its staff as for everyone else."""
-    site = site_or_404(request, slug)
-    if not site.is_administered:
-        capture_of(request).error_type = "not-authorized/administrator-required"
-        raise Http404
-    return site
-
-
 def is_from_parent(user: Someone, site: Site) -> bool:
     """Tell whether `user` is a member of the parent site and not of `site` itself."""
     if site.parent_id is None:
@@ -84,6 +75,15 @@ def is_from_parent(user: Someone, site: Site) -> bool:
 def administers(user: Someone, site: Site) -> bool:
     """Tell whether `user` may do what administrators of `site` do."""
     return administered_sites_of(user).filter(pk=site.pk).exists()
+
+
+def administered_site_or_404(request: HttpRequest, slug: str) -> Site:
+    """Return the site to its administrators; Http404 for its staff as for everyone else."""
+    site = site_or_404(request, slug)
+    if not site.is_administered:
+        capture_of(request).error_type = "not-authorized/administrator-required"
+        raise Http404
+    return site
 
 
 def _administered(user: Someone) -> QuerySet[Site]:

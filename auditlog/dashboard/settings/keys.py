@@ -127,7 +127,6 @@ def _context(site: Site, form: KeyForm) -> dict[str, object]:
     return {
         "site": site,
         "form": form,
-        "zone": timezone.get_current_timezone_name(),
         "keys": [(key, _requests_made_with(site, key)) for key in keys],
         "children": list(site.children.all()),
     }
