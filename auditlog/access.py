@@ -4,13 +4,14 @@
 |---|---|---|---|
 | sees a site's API logs and filters them | their site | their site and its child sites | all |
 | downloads CSV and JSON lines | no | yes | yes |
+| keys, members, retention, quarantine (the settings) | no | yes | yes |
 """
 
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import Http404, HttpRequest
 
 from auditlog.models import Membership, Role, Site
@@ -20,14 +21,17 @@ Someone = AbstractBaseUser | AnonymousUser
 
 
 def sites_of(user: Someone) -> QuerySet[Site]:
-    """Return the sites whose logs `user` may see, each once."""
+    """Return the sites whose logs `user` may see, each once; `is_administered` tells those with more than that."""
     sites = Site.objects.select_related("parent")
     if not (user.is_authenticated and user.is_active):
         return sites.none()
     if getattr(user, "is_superuser", False):
-        return sites
-    own = Site.objects.filter(memberships__user=user.pk)
-    return sites.filter(Q(pk__in=own) | Q(pk__in=_administered(user)))
+        administered = Q(pk__isnull=False)
+    else:
+        administered = Q(pk__in=_administered(user))
+        sites = sites.filter(Q(pk__in=Site.objects.filter(memberships__user=user.pk)) | administered)
+    flag = ExpressionWrapper(administered, output_field=BooleanField())
+    return sites.annotate(is_administered=flag)  # type: ignore[no-redef]  # the model declares it
 
 
 def administered_sites_of(user: Someone) -> QuerySet[Site]:
@@ -66,6 +70,15 @@ def is_from_parent(user: Someone, slug: str) -> bool:
 def administers(user: Someone, site: Site) -> bool:
     """Tell whether `user` may do what administrators of `site` do."""
     return administered_sites_of(user).filter(pk=site.pk).exists()
+
+
+def administered_site_or_404(request: HttpRequest, slug: str) -> Site:
+    """Return the site to its administrators; Http404 for its staff as for everyone else."""
+    site = site_or_404(request, slug)
+    if not site.is_administered:
+        capture_of(request).error_type = "not-authorized/administrator-required"
+        raise Http404
+    return site
 
 
 def _administered(user: Someone) -> QuerySet[Site]:

@@ -52,7 +52,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """API keys. `manage.py create_api_key` makes them; they are revoked here and stay, for the log names them."""
+    """API keys of all sites; each site's settings make them. Revoked ones stay, for the log names them."""
 
     list_display = ("name", "site", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
     readonly_fields = list_display

@@ -10,6 +10,10 @@ from auditlog.dashboard.entry import entry_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
+from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
+from auditlog.dashboard.settings.members import add_member, change_role, members_page, remove_member
+from auditlog.dashboard.settings.quarantine import discard_lines, quarantine_page, send_again
+from auditlog.dashboard.settings.retention import change_retention, retention_page
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
 from auditlog.export import csv, jsonl
@@ -35,6 +39,19 @@ urlpatterns = [
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
     path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),
+    path("<slug:site_slug>/settings/", RedirectView.as_view(pattern_name="settings_keys"), name="settings"),
+    path("<slug:site_slug>/settings/keys/", keys_page, name="settings_keys"),
+    path("<slug:site_slug>/settings/keys/make", make_key, name="make_key"),
+    path("<slug:site_slug>/settings/keys/<int:key_id>/revoke", revoke_key, name="revoke_key"),
+    path("<slug:site_slug>/settings/members/", members_page, name="settings_members"),
+    path("<slug:site_slug>/settings/members/add", add_member, name="add_member"),
+    path("<slug:site_slug>/settings/members/<int:member_id>/role", change_role, name="change_role"),
+    path("<slug:site_slug>/settings/members/<int:member_id>/remove", remove_member, name="remove_member"),
+    path("<slug:site_slug>/settings/retention/", retention_page, name="settings_retention"),
+    path("<slug:site_slug>/settings/retention/change", change_retention, name="change_retention"),
+    path("<slug:site_slug>/settings/quarantine/", quarantine_page, name="settings_quarantine"),
+    path("<slug:site_slug>/settings/quarantine/again", send_again, name="send_quarantined_again"),
+    path("<slug:site_slug>/settings/quarantine/discard", discard_lines, name="discard_quarantined"),
 ]
 
 handler500 = "auditlog.dashboard.failures.server_error"

@@ -34,6 +34,8 @@ def main(address: str, password: str) -> None:
                 page.locator("td[data-column=request_path] a").first.click()
                 page.wait_for_url("**/logs/entry?**")
                 page.screenshot(path=DIRECTORY / f"entry-page-{width}-{scheme}.png")
+                page.goto("/acme/settings/retention/?days=30")
+                page.screenshot(path=DIRECTORY / f"settings-page-{width}-{scheme}.png")
                 window.close()
         browser.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -17,6 +18,8 @@ from auditlog.models import Membership, Role, Site
 from auditlog.store import partitions, rollups
 from auditlog.store.writer import write
 from gatebook.entry import Entry
+from gatebook.spool import current as current_spool
+from gatebook.spool import decode_line
 
 _numbers = count(1)
 
@@ -130,6 +133,21 @@ def signed_in() -> Callable[[User], Client]:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def own_entries(settings: Any, tmp_path: Path) -> Iterator[Callable[[], list[Entry]]]:
+    """Return what the book will say of this test's own requests."""
+    settings.GATEBOOK = {**settings.GATEBOOK, "SPOOL": tmp_path / "spool", "SHIP": False}
+
+    def recorded() -> list[Entry]:
+        lines = [
+            line for path in sorted((tmp_path / "spool").glob("*.jsonl")) for line in path.read_bytes().split(b"\n")
+        ]
+        return [decode_line(line).entry for line in lines if line]
+
+    yield recorded
+    current_spool().close()
 
 
 def _member(username: str, site: Site, role: Role) -> User:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 
 import pytest
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse

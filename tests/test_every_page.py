@@ -26,8 +26,15 @@ PAGES = {
     "CSV": "/acme/logs.csv",
     "JSON lines": "/acme/logs.jsonl",
     "site": "/acme/",
+    "API keys": "/acme/settings/keys/",
+    "members": "/acme/settings/members/",
+    "retention": "/acme/settings/retention/?days=7",
+    "quarantine": "/acme/settings/quarantine/",
 }
-FOR_ADMINISTRATORS = {"CSV", "JSON lines"}
+FOR_ADMINISTRATORS = {"CSV": 403, "JSON lines": 403} | dict.fromkeys(
+    ("API keys", "members", "retention", "quarantine"), 404
+)
+"""Pages that staff does not see → what they get instead."""
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",
@@ -68,9 +75,9 @@ def without_token(page: str) -> str:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_staff_sees_all_but_downloads(signed_in: SignIn, staff, name):
+def test_staff_sees_all_but_downloads_and_settings(signed_in: SignIn, staff, name):
     status = signed_in(staff).get(PAGES[name], follow=True).status_code
-    assert status == (403 if name in FOR_ADMINISTRATORS else 200)
+    assert status == FOR_ADMINISTRATORS.get(name, 200)
 
 
 @pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)

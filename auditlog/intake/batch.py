@@ -40,16 +40,36 @@ def take(key: ApiKey, lines: Sequence[bytes | Rejected]) -> Taken:
 
     Raises django.db.Error when the database is away: some of it may be stored then, and sending it all again is safe.
     """
-    sites = api_keys.sites_of_key(key)
     redactor = conf().redactor
+    taken, rejected = _store(api_keys.sites_of_key(key), key.site, lines, redactor)
+    for site, rejections in rejected:
+        room = QuarantinedLine.objects.room(site)  # about: what will not be kept need not be made fit for it
+        kept = [NotTaken(each.field, each.error, _shown(lines[each.index], redactor)) for each in rejections[:room]]
+        QuarantinedLine.objects.keep(site, key, kept, dropped=len(rejections) - len(kept))
+    return taken
+
+
+def take_again(site: Site, lines: Sequence[bytes]) -> Taken:
+    """Store lines from the quarantine of `site`, as a key of that site would; what is refused goes nowhere.
+
+    Raises django.db.Error like `take`.
+    """
+    sites = {each.slug: each for each in (site, *site.children.all())}
+    return _store(sites, site, lines, conf().redactor)[0]
+
+
+def _store(
+    sites: dict[str, Site], own: Site, lines: Sequence[bytes | Rejected], redactor: Redactor
+) -> tuple[Taken, list[tuple[Site, list[Rejection]]]]:
+    """Return what became of the lines, and what was refused by the site it is for: `own` where that is not known."""
     taken = Taken()
     entries: dict[str, list[tuple[int, Entry]]] = defaultdict(list)
     rejected: dict[str, list[Rejection]] = defaultdict(list)
     for index, line in enumerate(lines):
         try:
-            entry, slug = _read(line, sites, key.site.slug)
+            entry, slug = _read(line, sites, own.slug)
         except (ValueError, TypeError) as error:
-            rejected[key.site.slug].append(_rejection(index, reason_for(error), redactor))
+            rejected[own.slug].append(_rejection(index, reason_for(error), redactor))
         else:
             entries[slug].append((index, redactor.entry(entry)))
     for slug, numbered in entries.items():
@@ -57,13 +77,8 @@ def take(key: ApiKey, lines: Sequence[bytes | Rejected]) -> Taken:
         taken.accepted += written.stored
         taken.duplicates += written.duplicates
         rejected[slug] += [Rejection(numbered[each.index][0], each.field, each.error) for each in written.rejected]
-    for slug, rejections in rejected.items():
-        if rejections:
-            room = QuarantinedLine.objects.room(sites[slug])  # about: what will not be kept need not be made fit for it
-            kept = [NotTaken(each.field, each.error, _shown(lines[each.index], redactor)) for each in rejections[:room]]
-            QuarantinedLine.objects.keep(sites[slug], key, kept, dropped=len(rejections) - len(kept))
     taken.rejected = sorted(chain.from_iterable(rejected.values()), key=attrgetter("index"))
-    return taken
+    return taken, [(sites[slug], rejections) for slug, rejections in rejected.items() if rejections]
 
 
 def _read(line: bytes | Rejected, sites: dict[str, Site], own: str) -> tuple[Entry, str]:

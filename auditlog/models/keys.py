@@ -73,6 +73,13 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    @property
+    def state(self) -> str:
+        """Say whether doors take it now: `active`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "active"
+
     def note_use(self) -> None:
         """Keep when it was last used: one write a minute at most, however often it is used."""
         now = timezone.now()

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import models, transaction
+from django.db.models import Case, Count, F, Func, Q, Value, When
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from auditlog.models.keys import ApiKey
@@ -20,6 +22,16 @@ KEPT_LINES = 10_000
 
 LINE_LIMIT = 2_000
 """Characters of a line that are kept."""
+
+_REASON = Case(
+    When(field=None, then=F("error")),
+    default=Concat("field", Value(": "), "error", output_field=models.TextField()),
+)
+"""A line's reason in one text, as `str` writes it."""
+_ALIKE = Func(
+    _REASON, Value(r"\m\d\S*"), Value("…"), Value("g"), function="regexp_replace", output_field=models.TextField()
+)
+"""The same without its numbers and times."""
 
 
 class NotTaken(NamedTuple):
@@ -52,6 +64,23 @@ class QuarantineQuerySet(models.QuerySet["QuarantinedLine"]):
                 today.lines += beyond
                 today.save()
 
+    def in_sight(self, site: Site, now: datetime) -> QuarantineQuerySet:
+        """Lines of `site` that are not past their time at `now`."""
+        return self.filter(site=site, received_at__gte=_since(site, now))
+
+    def with_reason(self, text: str) -> QuarantineQuerySet:
+        """Lines with `text` in their reason, as it is or as `most_frequent_reasons` has it; in any case."""
+        reasons = self.annotate(reason=_REASON, alike=_ALIKE)
+        return reasons.filter(Q(reason__icontains=text) | Q(alike__icontains=text))
+
+    def most_frequent_reasons(self, most: int) -> list[tuple[str, int]]:
+        """Return the reasons with the number of these lines that have each, the most frequent first.
+
+        Reasons that differ in numbers and times alone are one.
+        """
+        counted = self.order_by().annotate(alike=_ALIKE).values("alike").annotate(lines=Count("pk"))
+        return list(counted.order_by("-lines", "alike").values_list("alike", "lines")[:most])
+
     def past_their_time(self, site: Site, now: datetime) -> QuarantineQuerySet:
         """Lines of `site` that have been here long enough at `now`."""
         return self.filter(site=site, received_at__lt=_since(site, now))
@@ -59,6 +88,10 @@ class QuarantineQuerySet(models.QuerySet["QuarantinedLine"]):
 
 class DroppedLinesQuerySet(models.QuerySet["DroppedLines"]):
     """Counts of lines for which there was no room."""
+
+    def in_sight(self, site: Site, now: datetime) -> DroppedLinesQuerySet:
+        """Counts of `site` that are not past their time at `now`."""
+        return self.filter(site=site, day__gte=_since(site, now).date())
 
     def past_their_time(self, site: Site, now: datetime) -> DroppedLinesQuerySet:
         """Counts of `site` whose lines would have been here long enough at `now`."""

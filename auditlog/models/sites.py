@@ -30,6 +30,8 @@ RESERVED_SLUGS = frozenset(
 )
 """First path segments that are ours, now or likely later; no site may take one."""
 
+MOST_RETENTION_DAYS = 36_500
+
 
 def not_reserved(slug: str) -> None:
     """Raise ValidationError if `slug` is one of our own first path segments."""
@@ -76,9 +78,12 @@ class Site(models.Model):
     retention_days = models.PositiveIntegerField(
         "retention in days",
         default=180,
-        validators=[MinValueValidator(1), MaxValueValidator(36500)],
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_RETENTION_DAYS)],
         help_text="Entries older than this are out of sight at once and leave with the next purge.",
     )
+
+    is_administered = False
+    """Whether a reader may do what administrators do here; `access.sites_of` says so, of its reader."""
 
     objects = SiteQuerySet.as_manager()
 

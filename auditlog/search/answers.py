@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from math import ceil
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import DateTimeField, F, Func, IntegerField, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, TruncDate
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.durations import typical_ms
@@ -102,6 +102,16 @@ def volume(question: Question, zone: tzinfo = UTC) -> Volume:
     return Volume(
         tuple(Bucket(time, counts[place, True], counts[place, False]) for place, time in enumerate(parts.ranges))
     )
+
+
+def by_day(question: Question) -> dict[date, int]:
+    """Count the matching requests of each UTC day that has any, the earliest first."""
+    counts: Counter[date] = Counter()
+    for source in sources(question):
+        # No group of a roll-up reaches over a UTC midnight.
+        for day, requests in source.grouped(_day=TruncDate(source.time, tzinfo=UTC)):
+            counts[day] += requests
+    return dict(sorted(counts.items()))
 
 
 def _place(time: str, boundaries: Sequence[datetime]) -> Func | Value:
