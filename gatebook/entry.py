@@ -85,6 +85,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     details: dict[str, str] = {}
 
     def __post_init__(self) -> None:
+        if not isinstance(self.created_at, datetime):
+            raise TypeError(f"created_at: {self.created_at!r}, expected a datetime")
         if self.created_at.tzinfo is None:
             raise ValueError(f"created_at: {self.created_at.isoformat()} has no time zone, expected one (such as Z)")
         if self.created_at.tzinfo is not UTC:

@@ -59,6 +59,9 @@ class _RejectedLine(msgspec.Struct, frozen=True):
     line: str
 
 
+_decode_rejected = msgspec.json.Decoder(_RejectedLine).decode
+
+
 @dataclass(frozen=True)
 class Backlog:
     """What waits in the spool, for whoever watches over it."""
@@ -71,6 +74,8 @@ class Backlog:
     rejected: int
     missed: int
     """Requests this process could not record at all."""
+    is_writable: bool
+    """Whether whoever asks may write there."""
     used_bytes: int
     """What all files of the spool take; at `limit_bytes` nothing more is written down."""
     limit_bytes: int
@@ -78,6 +83,8 @@ class Backlog:
     def complaints(self) -> list[str]:
         """Return what somebody should look at, in sentences; the worst first."""
         found = []
+        if not self.is_writable:
+            found.append("the spool cannot be written by this user")
         if self.used_bytes >= self.limit_bytes:
             found.append(
                 f"the spool is full: {self.used_bytes} of {self.limit_bytes} bytes; requests are not written down"
@@ -87,7 +94,9 @@ class Backlog:
         if self.missed:
             found.append(f"{self.missed} requests could not be written down; see this process's log")
         if self.rejected:
-            found.append(f"{self.rejected} lines were rejected and kept aside")
+            found.append(
+                f"{self.rejected} lines were rejected and kept aside; `manage.py ship --set-aside` tries them again"
+            )
         if self.oldest_at and datetime.now(UTC) - self.oldest_at > LATE:
             since = self.oldest_at.isoformat(timespec="seconds")
             found.append(f"the oldest entry has waited since {since}")
@@ -230,6 +239,25 @@ class Spool:
         finally:
             os.close(descriptor)
 
+    def take_back(self) -> int:
+        """Make the lines that were set aside a segment again, for another try; return how many. Raises OSError."""
+        again = self.directory / f"{REJECTED_NAME}.again"  # one that an earlier try has left comes first
+        if not again.exists():
+            try:
+                self._rejected_path.rename(again)
+            except FileNotFoundError:
+                return 0
+        segment, lines = self._new_segment(), 0
+        try:
+            with again.open("rb") as file:
+                for kept in file:
+                    segment.append(_line_of(kept) + b"\n")
+                    lines += 1
+            again.unlink()
+        finally:
+            segment.close()  # now it is anyone's to ship; sending twice is harmless
+        return lines
+
     def backlog(self) -> Backlog:
         """Return what waits."""
         segments = size = 0
@@ -249,6 +277,7 @@ class Spool:
             streams=sum(path.stat().st_size > 0 for path in self._paths(streams.SUFFIX)),
             rejected=self._count_rejected(),
             missed=self.missed,
+            is_writable=self._is_writable(),
             used_bytes=self._used_bytes(),
             limit_bytes=self.limit_bytes,
         )
@@ -279,18 +308,22 @@ class Spool:
         try:
             with self._rejected_path.open("rb") as file:
                 return sum(block.count(b"\n") for block in iter(lambda: file.read(READ_BYTES), b""))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def _paths(self, suffix: str) -> list[Path]:
         try:
             return sorted(path for path in self.directory.iterdir() if path.name.endswith(suffix))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def _is_writable(self) -> bool:
+        there = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
     def _used_bytes(self) -> int:
         used = 0
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for file in os.scandir(self.directory):
                 with contextlib.suppress(FileNotFoundError):  # shipped meanwhile
                     used += file.stat().st_size
@@ -378,6 +411,13 @@ def current() -> Spool:
 def backlog() -> Backlog:
     """Return what waits in the spool."""
     return current().backlog()
+
+
+def _line_of(kept: bytes) -> bytes:
+    try:
+        return _decode_rejected(kept).line.encode()
+    except msgspec.DecodeError:  # torn: the next try sets it aside again
+        return kept.rstrip(b"\n")
 
 
 def _moment_of(line: bytes, otherwise: float) -> datetime:

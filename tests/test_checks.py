@@ -32,3 +32,17 @@ def test_settings_that_make_no_sense_are_an_error(settings, given):
     ((code, message),) = said(settings, GATEBOOK=given)
     assert code == "gatebook.E001"
     assert "expected" in message
+
+
+def test_a_project_that_names_no_book_is_told(settings, monkeypatch):
+    monkeypatch.setattr("gatebook.checks._is_server", lambda: False)
+    ((code, hint),) = said(settings, GATEBOOK={"SPOOL": settings.GATEBOOK["SPOOL"]})
+    assert (code, hint) == ("gatebook.E002", "Name the Gatebook that keeps them: BOOK_URL and BOOK_KEY.")
+    named = {"BOOK_URL": "https://book.example.org", "BOOK_KEY": "Ab3" * 13}
+    assert said(settings, GATEBOOK={"SPOOL": settings.GATEBOOK["SPOOL"], **named}) == []
+
+
+def test_a_spool_that_cannot_be_written_is_named(settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    ((code, hint),) = said(settings, GATEBOOK={**settings.GATEBOOK, "SPOOL": tmp_path / "file" / "spool"})
+    assert (code, hint) == ("gatebook.W003", "Make it, and give it to the user that runs the server.")

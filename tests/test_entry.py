@@ -164,6 +164,7 @@ def test_every_entry_fits_the_store(made):
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
+        ("created_at", "2026-11-24", TypeError),
         ("duration_ms", 1.5, TypeError),
         ("duration_ms", True, TypeError),
         ("duration_ms", -1, ValueError),

@@ -377,6 +377,18 @@ def test_ship_command_adopts_and_says_what_it_did(settings, tmp_path, capsys):
 
 
 @pytest.mark.django_db
+def test_ship_command_tries_what_was_set_aside_again(settings, tmp_path, capsys):
+    Site.objects.create(slug="root", name="Root")
+    settings.GATEBOOK = {"SPOOL": tmp_path / "spool", "SHIP": False}
+    path = leave_orphan(Spool(tmp_path / "spool"))
+    Spool(tmp_path / "spool").reject(path.read_bytes().strip(), "no such site")
+    path.unlink()
+    call_command("ship", "--set-aside")
+    assert "1 lines that were set aside were tried again." in capsys.readouterr().out
+    assert ApiRequestLog.objects.get().request_id == "first of the dead"
+
+
+@pytest.mark.django_db
 def test_ship_command_says_that_nothing_is_lost_where_the_sink_is_away(settings, tmp_path):
     settings.GATEBOOK = {"SPOOL": tmp_path / "spool", "SHIP": False}
     leave_orphan(Spool(tmp_path / "spool"))

@@ -482,3 +482,47 @@ def test_the_settings_of_the_spool_are_obeyed(configured, settings):
     assert (configured.limit_bytes, configured.syncs) == (2**20, False)
     settings.GATEBOOK = {**settings.GATEBOOK, "SYNC_EACH_LINE": True}
     assert spool_module.current().syncs
+
+
+def test_spool_status_fails_where_the_spool_cannot_be_written(settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    settings.GATEBOOK = {"SPOOL": tmp_path / "file" / "spool", "SHIP": False}
+    with pytest.raises(CommandError, match="the spool cannot be written by this user"):
+        call_command("spool_status")
+
+
+@pytest.mark.parametrize("command", ["spool_status", "ship"])
+def test_settings_that_make_no_sense_are_one_sentence(settings, command):
+    settings.GATEBOOK = {"SPOOL": "spool"}
+    with pytest.raises(CommandError, match="absolute path"):
+        call_command(command)
+
+
+def test_lines_that_were_set_aside_can_be_tried_again(spool):
+    spool.append(None, entry("1"))
+    (line,) = segments(spool)[0].read_bytes().splitlines()
+    spool.seal().delete()
+    spool.reject(line, "no such site")
+    spool.reject(b"garbage", "unreadable")
+    assert spool.take_back() == 2
+    assert spool.backlog().rejected == 0
+    (orphan,) = spool.orphans()
+    assert [line for line, _ in orphan.lines(0)] == [line, b"garbage"]
+    orphan.delete()
+    assert spool.take_back() == 0
+
+
+def test_a_try_that_was_interrupted_is_gone_on_with(spool, monkeypatch):
+    spool.reject(b"first", "no such site")
+    monkeypatch.setattr(Segment, "append", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        spool.take_back()
+    monkeypatch.undo()
+    spool.reject(b"second", "no such site")
+    assert [spool.take_back(), spool.take_back()] == [1, 1]
+    assert sorted(line for orphan in spool.orphans() for line, _ in orphan.lines(0)) == [b"first", b"second"]
+
+
+def full_disk(*_):
+    """Fail as os.write does on a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from gatebook import spool
@@ -18,7 +19,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Report."""
-        backlog = spool.backlog()
+        try:
+            backlog = spool.backlog()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         oldest = (
             f", the oldest entry from {backlog.oldest_at.isoformat(timespec='seconds')}" if backlog.oldest_at else ""
         )
