@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
 
-from gatebook.entry import Entry
+from gatebook.entry import TEXT_LIMITS, Entry
 from gatebook.running_text import HIDDEN, NO_VALUE, secret_values
 from gatebook.secret_names import NAMESPACES, SecretNames, folder_kind
 
@@ -59,6 +59,7 @@ _WORD = re.compile(r"[^\s\"'<>\\]+")
 _MAX_NESTING = 3
 _PREFIX_LIMIT = 24
 _PREFIX_KEPT = 8
+_LONGEST_WORD = 1024
 _CACHED_TEXTS = 4096
 _LONGEST_CACHED_TEXTS = 500
 
@@ -77,6 +78,17 @@ _FREE_TEXTS: tuple[tuple[tuple[str, ...], Callable[[Entry], tuple[str | None, ..
 _LOGINS = frozenset(["username", "impersonator_username", "attempted_username"])
 
 
+def _without_torn_ends(entry: Entry) -> Entry:
+    """Drop the last word of each text that was cut: it may be half a secret, which nobody would know for one."""
+    whole = {}
+    for name, limit in TEXT_LIMITS.items():
+        text = getattr(entry, name)
+        if name != "request_id" and text is not None and len(text) == limit and f"{name} of " in entry.details["cut"]:
+            tail = text[-_LONGEST_WORD:]
+            whole[name] = text[: limit - len(tail)] + tail[: 1 + max(map(tail.rfind, " \t\n&;?"))]
+    return replace(entry, **whole) if whole else entry
+
+
 class Redactor:
     """Hides secrets by the names they go by, by their shape, and by the patterns a host adds."""
 
@@ -92,6 +104,8 @@ class Redactor:
     def entry(self, entry: Entry) -> Entry:
         """Return an entry without the secrets in its texts: the same one where there are none."""
         changes: dict[str, object] = {}
+        if "cut" in entry.details:
+            entry = _without_torn_ends(entry)
         for names, texts_of in _FREE_TEXTS:
             if (texts := texts_of(entry)) in self._known_clean:
                 continue

@@ -518,7 +518,7 @@ def seconds(text: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "piece", [*HOSTILE.split(), " ", "a ", "sig ", "--password ", "Basic ", "Bearer a", "cookie:a\n"]
+    "piece", [*HOSTILE.split(), '"password":[\\', " ", "a ", "sig ", "--password ", "Basic ", "Bearer a", "cookie:a\n"]
 )
 def test_hostile_length_costs_in_proportion(piece):
     short, long = piece * (12_500 // len(piece)), piece * (100_000 // len(piece))
@@ -534,3 +534,24 @@ def test_hidden_values_say_so():
 def test_an_entry_without_secrets_stays_the_same_object():
     entry = Entry(created_at=datetime.now(UTC), request_id="r1", request_path="/a?x=1", details={"a": "b"})
     assert Redactor().entry(entry) is entry
+
+
+def test_of_a_run_of_backslashes_each_is_read_once():
+    short, long = ('"password":[' + "\\" * length for length in (2_000, 16_000))
+    assert min(seconds(long) for _ in range(3)) < max(24 * min(seconds(short) for _ in range(3)), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "secret"),
+    [
+        ("user_agent", "x " * 1010 + "postgres://bob:hunter2hunter2@db", "hunter2"),
+        ("error_message", "x " * 2040 + "ghp_A1b2C3d4E5f6G7h8I9j0", "ghp_A1b2"),
+        ("request_path", "/" + "x" * 8160 + "?next=https://bob:hunter2hunter2hunter2@db", "hunter2"),
+    ],
+)
+def test_half_a_secret_at_the_end_of_what_was_cut_is_dropped(name, text, secret):
+    cut = Entry(created_at=datetime.now(UTC), request_id="r1", **{name: text})
+    assert secret in getattr(cut, name)
+    safe = Redactor().entry(cut)
+    assert secret not in getattr(safe, name)
+    assert getattr(safe, name).startswith(text[:1000])
