@@ -70,8 +70,10 @@ class Segment:
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(descriptor)
+            if not isinstance(error, BlockingIOError):
+                logger.error("A segment of the spool cannot be locked: %s: %s", path, error)
             return None
         segment = cls(path, descriptor)
         if segment.is_removed:  # shipped by whoever had it a moment ago
@@ -96,11 +98,13 @@ class Segment:
                 raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
             if self.syncs:
                 os.fdatasync(self.descriptor)
-        except OSError:
-            if written:
+            self.size += written
+        except BaseException as error:
+            if isinstance(error, OSError) and written:
                 os.ftruncate(self.descriptor, self.size)
+            # A signal's exception may come when the line is written: what is on the disk counts.
+            self.size = os.fstat(self.descriptor).st_size
             raise
-        self.size += written
 
     def clear(self) -> None:
         """Forget all lines."""
@@ -139,7 +143,7 @@ class Segment:
         temporary.rename(self._position_path)
 
     def delete(self) -> None:
-        """Remove the segment; all of it has been shipped."""
+        """Remove the file and its position, and let go of it."""
         self._position_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         self.close()

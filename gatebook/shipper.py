@@ -73,8 +73,9 @@ class Shipper:
 
     def start(self) -> None:
         """Start the thread, once."""
-        self._thread = threading.Thread(target=self._run, name="gatebook-shipper", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="gatebook-shipper", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def notice(self) -> None:
         """Tell the thread that something was recorded; starts it where needed."""
@@ -160,7 +161,8 @@ class Shipper:
                 logger.warning("Entries are being shipped again.")
                 self._complained_at = None
         finally:
-            connections.close_all()
+            with contextlib.suppress(Exception):  # one that cannot even be closed is made anew
+                connections.close_all()
 
     def _attempt(self, action: Callable[[], Shipped]) -> Exception | None:
         """Return what went wrong, logged now and then: the thread outlives whatever its sink does."""
@@ -185,7 +187,8 @@ class Shipper:
             self._ship_batch([line for line, _ in batch if line], shipped)
             position = batch[-1][1]
             if len(batch) == BATCH:
-                segment.keep_position(position)
+                with contextlib.suppress(OSError):  # it only spares sending again, and a full disk is to be emptied
+                    segment.keep_position(position)
         segment.delete()
         shipped.segments += 1
 
@@ -284,15 +287,33 @@ class Shipper:
         return True
 
 
-_starting = threading.Lock()
+class _SinkAtNeed:
+    """Makes the sink when there is something to write, in the thread that writes: not on a request's time."""
+
+    def __init__(self, make_sink: Callable[[], Sink]) -> None:
+        self._make_sink = make_sink
+        self._sink: Sink | None = None
+
+    def write(self, site: str | None, entries: Sequence[Entry]) -> Sequence[Rejection]:
+        """Write to the sink."""
+        if self._sink is None:
+            self._sink = self._make_sink()
+        return self._sink.write(site, entries)
+
+
+_starting = threading.RLock()  # a signal's handler may record, too
 
 
 @cache
 def current() -> Shipper | None:
     """Return this process's shipper, or None where the settings say that others ship."""
-    if not conf().ship:
-        return None
-    shipper = Shipper(current_spool(), conf().make_sink())
+    with _starting:
+        return _shipper_of(current_spool()) if conf().ship else None
+
+
+@cache
+def _shipper_of(spool: Spool) -> Shipper:
+    shipper = Shipper(spool, _SinkAtNeed(conf().make_sink))
     atexit.register(_at_exit, shipper)
     if multiprocessing.parent_process() is not None:  # as granian's workers: atexit is not for them
         multiprocessing.util.Finalize(None, _at_exit, args=(shipper,), exitpriority=0)
@@ -312,9 +333,10 @@ def _at_exit(shipper: Shipper) -> None:
 def _after_fork() -> None:
     # The thread stayed with the parent. So did its locks and events, in whatever state they were.
     global _starting
-    _starting = threading.Lock()
+    _starting = threading.RLock()
     atexit.unregister(_at_exit)
     current.cache_clear()
+    _shipper_of.cache_clear()
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:
@@ -322,6 +344,7 @@ def _forget(*, setting: str, **kwargs: object) -> None:
         if shipper := current():
             shipper.stop()
         current.cache_clear()
+        _shipper_of.cache_clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import threading
@@ -46,7 +47,7 @@ NOT_RECORDED = "requests-not-recorded"
 
 _SECONDS_BETWEEN_COMPLAINTS = 10
 _SECONDS_BETWEEN_MEASURES = 1
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SpoolError(Exception):
@@ -135,13 +136,13 @@ class Spool:
         self.syncs = syncs
         self.missed = 0
         self._gap: _Gap | None = None
-        self._late_ends: dict[str, bytes] = {}  # of answers whose beginning is on the disk
+        self._late_ends: dict[streams.Key, bytes] = {}  # of answers whose beginning is on the disk
         self._missed_said_at = float("-inf")
         self._segment: Segment | None = None
         self._streams = OpenStreams(directory, syncs=syncs)
         self._other_bytes = 0  # what the spool held besides this process's segment when it was last measured
         self._measured_at: float | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         _spools.add(self)
 
     def append(self, site: str | None, entry: Entry) -> None:
@@ -151,16 +152,17 @@ class Spool:
         """
         line = encode_json(Line(site, entry)) + b"\n"
         with self._lock:
-            is_noted = entry.request_id in self._streams
+            key = streams.key_of(entry)
+            is_noted = key in self._streams
             try:
                 segment = self._write(line)
             except SpoolError:
                 if not is_noted:
                     raise
-                self._late_ends[entry.request_id] = line
+                self._late_ends[key] = line
                 return
             if is_noted:
-                self._streams.end(entry.request_id)
+                self._streams.end(key)
             if self._late_ends or self._gap is not None:
                 self._make_up(segment)
             if segment.size >= SEGMENT_LIMIT_BYTES or time.monotonic() - segment.began > SEGMENT_LIMIT_SECONDS:
@@ -210,8 +212,9 @@ class Spool:
     def orphans(self) -> Iterator[Segment]:
         """Take over, one after the other, the segments nobody holds: of dead processes, or let go full."""
         for path in self._paths(NEW_SUFFIX):
-            if path.suffixes == [NEW_SUFFIX] and (abandoned := Segment.take(path)):
-                if abandoned.size == 0 and time.time() - path.stat().st_mtime > SEGMENT_LIMIT_SECONDS:
+            # Not while it is new: whoever makes it has yet to lock it.
+            if path.suffixes == [NEW_SUFFIX] and _is_old(path) and (abandoned := Segment.take(path)):
+                if abandoned.size == 0:
                     path.unlink(missing_ok=True)
                 abandoned.close()
         for path in self._paths(SUFFIX):
@@ -232,7 +235,7 @@ class Spool:
         logger.error("A line of the spool was set aside in %s: %s", self._rejected_path, reason)
         kept = encode_json(_RejectedLine(datetime.now(UTC), reason, text_of(line))) + b"\n"
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._rejected_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open_rejected()
         try:
             if os.write(descriptor, kept) != len(kept):
                 raise OSError(f"{self._rejected_path}: a line could not be written whole")
@@ -250,10 +253,11 @@ class Spool:
         segment, lines = self._new_segment(), 0
         try:
             with again.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
                 for kept in file:
                     segment.append(_line_of(kept) + b"\n")
                     lines += 1
-            again.unlink()
+                again.unlink()
         finally:
             segment.close()  # now it is anyone's to ship; sending twice is harmless
         return lines
@@ -294,7 +298,7 @@ class Spool:
 
     def after_fork(self) -> None:
         """Begin anew; the files are the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.missed = 0
         self._gap = self._segment = None
         self._late_ends = {}
@@ -308,22 +312,32 @@ class Spool:
         try:
             with self._rejected_path.open("rb") as file:
                 return sum(block.count(b"\n") for block in iter(lambda: file.read(READ_BYTES), b""))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return 0
 
     def _paths(self, suffix: str) -> list[Path]:
         try:
             return sorted(path for path in self.directory.iterdir() if path.name.endswith(suffix))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
 
+    def _open_rejected(self) -> int:
+        while True:
+            descriptor = os.open(self._rejected_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+            os.close(descriptor)  # taken back while we waited
+
     def _is_writable(self) -> bool:
-        there = next(path for path in (self.directory, *self.directory.parents) if path.exists())
-        return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+        for path in (self.directory, *self.directory.parents):
+            if os.access(path, os.F_OK):
+                return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+        return False
 
     def _used_bytes(self) -> int:
         used = 0
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             for file in os.scandir(self.directory):
                 with contextlib.suppress(FileNotFoundError):  # shipped meanwhile
                     used += file.stat().st_size
@@ -345,7 +359,7 @@ class Spool:
                 segment = self._begin_segment()
             segment.append(line)
         except OSError as error:
-            if segment is not None and (segment.size == 0 or error.errno not in _NO_ROOM):
+            if segment is not None and (segment.size == 0 or not (segment.is_removed or error.errno in _NO_ROOM)):
                 self._let_go()  # another file may work, and a full disk is not to collect empty ones
             raise SpoolError(f"{self.directory}: {error}") from error
         return segment
@@ -381,10 +395,10 @@ class Spool:
     def _make_up(self, segment: Segment) -> None:
         """Write what could not be written when it was time: the ends of answers, and that requests are missing."""
         with contextlib.suppress(OSError):
-            for request_id, line in list(self._late_ends.items()):
+            for key, line in list(self._late_ends.items()):
                 segment.append(line)
-                del self._late_ends[request_id]
-                self._streams.end(request_id)
+                del self._late_ends[key]
+                self._streams.end(key)
             if self._gap is not None:
                 segment.append(encode_json(Line(None, self._gap.entry())) + b"\n")
                 self._gap = None
@@ -418,6 +432,12 @@ def _line_of(kept: bytes) -> bytes:
         return _decode_rejected(kept).line.encode()
     except msgspec.DecodeError:  # torn: the next try sets it aside again
         return kept.rstrip(b"\n")
+
+
+def _is_old(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime > SEGMENT_LIMIT_SECONDS
+    return False
 
 
 def _moment_of(line: bytes, otherwise: float) -> datetime:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from gatebook.entry import encode_json
+from gatebook.entry import Entry, encode_json
 from gatebook.lines import Line, decode_line
 from gatebook.segments import Segment
 
@@ -22,8 +23,17 @@ _REWRITE_BYTES = 2**20
 _ENDED = b'{"ended":'
 
 
+Key = tuple[datetime, str]
+"""What makes an entry one: proxies give parallel requests the same Request-ID."""
+
+
 class _Ended(msgspec.Struct, frozen=True):
-    ended: str
+    ended: Key
+
+
+def key_of(entry: Entry) -> Key:
+    """Return what tells an answer from the others."""
+    return entry.created_at, entry.request_id
 
 
 class OpenStreams:
@@ -32,35 +42,35 @@ class OpenStreams:
     def __init__(self, directory: Path, *, syncs: bool = False) -> None:
         self.directory = directory
         self.syncs = syncs
-        self._open: dict[str, bytes] = {}
+        self._open: dict[Key, bytes] = {}
         self._file: Segment | None = None
 
-    def __contains__(self, request_id: str) -> bool:
-        return request_id in self._open
+    def __contains__(self, key: Key) -> bool:
+        return key in self._open
 
     def begin(self, line: Line) -> None:
         """Note an answer that begins. Raises OSError."""
-        request_id, encoded = line.entry.request_id, encode_json(line) + b"\n"
-        self._open[request_id] = encoded
+        key, encoded = key_of(line.entry), encode_json(line) + b"\n"
+        self._open[key] = encoded
         try:
             if self._file is None or self._file.is_removed:
                 self._write_anew()
             else:
                 self._file.append(encoded)
         except OSError:
-            del self._open[request_id]
+            del self._open[key]
             raise
 
-    def end(self, request_id: str) -> None:
+    def end(self, key: Key) -> None:
         """Forget an answer whose own line has been written; of others nothing is known here."""
-        if self._open.pop(request_id, None) is None or self._file is None:
+        if self._open.pop(key, None) is None or self._file is None:
             return
         # A note that cannot be written is no loss: the answer's line comes first, and it has the same key.
         with contextlib.suppress(OSError):
             if not self._open:
                 self._file.clear()
                 return
-            self._file.append(encode_json(_Ended(request_id)) + b"\n")
+            self._file.append(encode_json(_Ended(key)) + b"\n")
             if self._file.size > _REWRITE_BYTES and self._file.size > 2 * sum(map(len, self._open.values())):
                 self._write_anew()
 
@@ -91,7 +101,7 @@ class OpenStreams:
 
 def cut_off(notes: Segment) -> Iterator[bytes]:
     """Yield, as lines of a segment, the answers a dead process had begun and not ended."""
-    begun: dict[str, bytes] = {}
+    begun: dict[Key, bytes] = {}
     for note, _ in notes.lines(0):
         try:
             if note.startswith(_ENDED):
@@ -100,7 +110,7 @@ def cut_off(notes: Segment) -> Iterator[bytes]:
                 line = decode_line(note)
                 message = "the process ended before the end of the answer"
                 entry = replace(line.entry, error_type=CUT_OFF, error_message=message, duration_ms=None)
-                begun[entry.request_id] = encode_json(Line(line.site, entry))
+                begun[key_of(entry)] = encode_json(Line(line.site, entry))
         except (msgspec.DecodeError, ValueError, RecursionError):
             yield note  # as torn lines of a segment: whoever ships sets it aside
     yield from begun.values()

@@ -15,11 +15,14 @@ from django.core.management import CommandError, call_command
 from django.db import DataError, OperationalError
 
 from auditlog.models import ApiRequestLog, Site
+from gatebook import recording
 from gatebook import shipper as shipper_module
 from gatebook.entry import Entry
+from gatebook.segments import Segment
 from gatebook.shipper import Shipper
 from gatebook.sinks import Rejection, SinkUnavailable, StoreSink
 from gatebook.spool import Spool
+from gatebook.spool import current as current_spool
 
 
 def entry(request_id="r1", **fields):
@@ -325,6 +328,39 @@ def test_stopping_ships_what_was_recorded_while_the_last_batch_was_on_its_way(sp
     go_on.set()
     shipper.stop()
     assert sink.ids == ["first", "second", "meanwhile"]
+
+
+def test_a_full_disk_is_emptied_although_no_position_can_be_kept(spool, sink, shipper, monkeypatch):
+    monkeypatch.setattr(shipper_module, "BATCH", 10)
+    for number in range(25):
+        spool.append(None, entry(str(number)))
+    monkeypatch.setattr(Segment, "keep_position", lambda *_: (_ for _ in ()).throw(OSError("No space left")))
+    assert shipper.ship().entries == 25
+
+
+def test_a_thread_that_could_not_be_started_is_tried_again(spool, sink, shipper, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    spool.append(None, entry("1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        shipper.notice()
+    shipper.notice()
+    until(lambda: sink.ids == ["1"])
+
+
+def test_a_sink_that_cannot_be_made_keeps_no_request_waiting(settings, tmp_path, caplog):
+    settings.GATEBOOK = {"SPOOL": tmp_path / "spool", "SINK": "tests.test_shipper.no_sink"}
+    assert recording.record(entry("1"))
+    assert recording.record(entry("2"))
+    until(lambda: "no such sink" in caplog.text)
+    assert current_spool().backlog().segments == 1
+
+
+def no_sink():
+    """Fail as a sink does that is set up wrong."""
+    raise ValueError("no such sink")
 
 
 @pytest.mark.django_db

@@ -526,3 +526,32 @@ def test_a_try_that_was_interrupted_is_gone_on_with(spool, monkeypatch):
 def full_disk(*_):
     """Fail as os.write does on a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_signal_behind_the_writing_loses_no_line(spool, monkeypatch):
+    write = os.write
+
+    def interrupted(*arguments):
+        write(*arguments)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(SystemExit):
+        spool.append(None, entry("1"))
+    monkeypatch.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:10]))
+    with pytest.raises(SpoolError):
+        spool.append(None, entry("torn"))
+    monkeypatch.undo()
+    spool.close()
+    assert [line.entry.request_id for path in segments(spool) for line in read(path)] == ["1"]
+
+
+def test_lines_of_a_removed_directory_wait_until_it_can_be_made(spool, tmp_path, monkeypatch):
+    spool.append(None, entry("1"))
+    shutil.rmtree(spool.directory)
+    spool.directory.write_text("in the way")
+    with pytest.raises(SpoolError):
+        spool.append(None, entry("missed"))
+    spool.directory.unlink()
+    spool.append(None, entry("2"))
+    assert [line.entry.request_id for path in segments(spool) for line in read(path)] == ["1", "2"]

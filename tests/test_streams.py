@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -17,9 +17,11 @@ from gatebook.segments import Segment
 from gatebook.shipper import Shipper
 from gatebook.spool import Spool, SpoolError
 
+AT = datetime.now(UTC)
+
 
 def entry(request_id, **fields):
-    return Entry(created_at=datetime.now(UTC), request_id=request_id, response_code=200, **fields)
+    return Entry(created_at=fields.pop("created_at", AT), request_id=request_id, response_code=200, **fields)
 
 
 class Sink:
@@ -90,6 +92,16 @@ def test_an_answer_that_ended_is_shipped_once_as_it_ended(spool, sink):
     assert sorted(shipped_by_another(spool, sink)) == [
         ("a", "process-ended"), ("b", None), ("c", "process-ended"), ("other", None),
     ]  # fmt: skip
+
+
+def test_answers_that_share_a_request_id_are_told_apart(spool, sink, monkeypatch):
+    later = AT + timedelta(microseconds=1)
+    spool.begin(None, entry("a"))
+    spool.begin(None, entry("a", created_at=later))
+    spool.append(None, entry("a", duration_ms=5))
+    die(spool)
+    assert shipped_by_another(spool, sink) == [("a", None), ("a", "process-ended")]
+    assert [each.created_at for each in sink.entries] == [AT, later]
 
 
 def test_what_a_living_process_is_sending_is_nobody_elses(spool, sink):
