@@ -49,8 +49,8 @@ def presented(meta: Mapping[str, Any], names: Iterable[str]) -> tuple[str | None
     The key is a secret: do not keep it. `names` are the headers that may hold it, before Authorization.
     """
     for name in names:
-        if name in meta:
-            return str(meta[name]).strip(), None
+        if value := str(meta.get(name, "")).strip():
+            return value, None
     scheme, _, value = str(meta.get("HTTP_AUTHORIZATION", "")).partition(" ")
     scheme = scheme.lower()
     if scheme in _SCHEMES:

@@ -45,8 +45,10 @@ class Capture:
         "_asked_user",
         "_asked_who",
         "_began",
+        "_began_at",
         "_database_failed",
         "_exception",
+        "_first_id",
         "api_key_id",
         "api_key_prefix",
         "api_name",
@@ -68,11 +70,11 @@ class Capture:
     )
 
     def __init__(self, request_id: str, *, ignore: bool = False) -> None:
-        self.created_at = datetime.now(UTC)
+        self.created_at = self._began_at = datetime.now(UTC)
         self._began = perf_counter()
         self._asked_user = self._asked_who = self._database_failed = False
         self._exception: BaseException | None = None
-        self.request_id = request_id
+        self.request_id = self._first_id = request_id
         self.ignore = ignore
         self.site: str | None = None
         self.user_id: str | None = None
@@ -116,15 +118,21 @@ class Capture:
         if self._asked_who:
             return
         settings = conf()
-        self.find_out_user(request)
+        # The user last: it is what may need the database, and the others are known then.
         if self.site is None:
             self.site = self._ask("site", settings.site, request)
-        if settings.api_key and (key := self._ask("api_key", settings.api_key, request)):
+        if settings.api_key and (key := self._ask("api_key", settings.api_key, request, identity.ApiKey)):
             self.api_key_id = self.api_key_id or key.id
             self.api_key_prefix = self.api_key_prefix or key.prefix
         if self.interface is None:
             self.interface = self._ask("interface", settings.interface, request)
+        self.find_out_user(request)
         self._asked_who = True
+
+    def leave_out_user(self) -> None:
+        """Do without the user, where the database must not be asked and nobody will ask again."""
+        self.details.setdefault("user", "not looked up: this was in an event loop")
+        self._asked_user = True
 
     def find_out_user(self, request: HttpRequest) -> None:
         """Ask for user and impersonator, once; called early where the request is about to forget them."""
@@ -135,7 +143,7 @@ class Capture:
             self._database_failed = True
             self.details["user"] = "not known: the database failed"
         else:
-            user = self._ask("user", settings.user, request)
+            user = self._ask("user", settings.user, request, identity.Person)
             if user and self.username is None and self.user_id is None:
                 self.user_id, self.username = user.id, user.username
                 if self.user_is_from_parent_site is None and settings.user_from_parent_site is None:
@@ -143,7 +151,7 @@ class Capture:
         if not self._database_failed:  # asking it again would only make this request wait again
             if self.user_is_from_parent_site is None and settings.user_from_parent_site and self._is_somebody():
                 self.user_is_from_parent_site = self._ask("from_parent", settings.user_from_parent_site, request)
-            if impersonator := self._ask("impersonator", settings.impersonator, request):
+            if impersonator := self._ask("impersonator", settings.impersonator, request, identity.Person):
                 self.impersonator_user_id = self.impersonator_user_id or impersonator.id
                 self.impersonator_username = self.impersonator_username or impersonator.username
         self._asked_user = True
@@ -173,7 +181,7 @@ class Capture:
             user_agent=header_text(request.META.get("HTTP_USER_AGENT", "")),
             error_type=_text(error_type),
             error_message=_text(error_message),
-            duration_ms=self.duration_ms,
+            duration_ms=self.duration_ms if type(self.duration_ms) is int else None,
             details={str(name): str(value) for name, value in self.details.items() if value is not None},
         )
 
@@ -181,18 +189,23 @@ class Capture:
         """Return an Entry of what cannot fail, for a request whose full one could not be made."""
         code = response.status_code if response is not None else None
         return Entry(
-            created_at=self.created_at,
-            request_id=str(self.request_id),
+            created_at=self._began_at,
+            request_id=self._first_id,
             request_method=request.method,
-            request_path=raw_path(request),
+            request_path=quote(request.path, safe=_PATH_SIGNS, errors="replace"),
             response_code=code if isinstance(code, int) and 0 <= code <= MAX_CODE else None,
-            duration_ms=self.duration_ms,
+            error_type=self._told_error,
+            duration_ms=round((perf_counter() - self._began) * 1000),
             details={"capture": reason},
         )
 
+    @property
+    def _told_error(self) -> str | None:
+        return self.error_type if isinstance(self.error_type, str) else None
+
     def stop_clock(self) -> None:
         """Note the duration, unless the view has."""
-        if not (isinstance(self.duration_ms, int) and 0 <= self.duration_ms <= MAX_MILLISECONDS):
+        if not (type(self.duration_ms) is int and 0 <= self.duration_ms <= MAX_MILLISECONDS):
             self.duration_ms = round((perf_counter() - self._began) * 1000)
 
     def _is_somebody(self) -> bool:
@@ -209,9 +222,14 @@ class Capture:
                 told = errors.error_of_response(response)
         return self.error_type or told.type, self.error_message or told.message
 
-    def _ask(self, name: str, resolver: Callable[[HttpRequest], T | None], request: HttpRequest) -> T | None:
+    def _ask(
+        self, name: str, resolver: Callable[[HttpRequest], T | None], request: HttpRequest, kind: type = object
+    ) -> T | None:
         try:
-            return resolver(request)
+            found = resolver(request)
+            if found is not None and not isinstance(found, kind):
+                raise TypeError(f"the resolver returned a {type(found).__name__}, expected a {kind.__name__} or None")
+            return found
         except SynchronousOnlyOperation:
             raise
         except Exception as error:  # a resolver's trouble must not cost the entry
@@ -251,10 +269,10 @@ def _encoded_path(request: HttpRequest) -> str:
     """Return a path that has more than plain signs, from before Django decoded it where the server kept it."""
     raw = request.META.get("RAW_URI") or request.META.get("REQUEST_URI")  # gunicorn; uWSGI and mod_wsgi
     if raw is None and isinstance(request, ASGIRequest):
-        raw = request.scope.get("raw_path", b"").decode("latin-1")
+        raw = (request.scope.get("raw_path") or b"").decode("latin-1")
     if raw and raw.startswith("/"):
         return quote(raw.partition("?")[0].encode("latin-1", "replace"), safe=_PATH_SIGNS + "%;=")
-    return quote(request.path, safe=_PATH_SIGNS)
+    return quote(request.path, safe=_PATH_SIGNS, errors="replace")
 
 
 def header_text(value: Any) -> str:

@@ -54,7 +54,11 @@ class GatebookMiddleware:
             raise
         finally:
             logs.served.set(before)  # not by a token: that is bound to the context, which asgiref may change
-        return _finish(capture, request, response)
+        try:
+            return _finish(capture, request, response)
+        except BaseException as error:  # the process is being stopped
+            _unanswered(capture, request, error)
+            raise
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
         capture = _begin(request)
@@ -71,10 +75,15 @@ class GatebookMiddleware:
             logs.served.set(before)
         if not response.streaming:
             capture.stop_clock()
-        try:
-            return _finish(capture, request, response)
-        except SynchronousOnlyOperation:  # the user must be looked up
-            return await sync_to_async(_finish, thread_sensitive=True)(capture, request, response)
+        if not capture.ignore:
+            try:
+                await _find_out_who(capture, request)
+            except Exception:  # the entry will say what is not known
+                logger.exception("Capture failed to find out who it was")
+            except BaseException as error:  # the client has gone meanwhile
+                _unanswered(capture, request, error)
+                raise
+        return _finish(capture, request, response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Note what a view raised; Django makes an answer of it."""
@@ -90,6 +99,13 @@ def _begin(request: HttpRequest) -> Capture:
         capture = Capture(new_id())
     request.gatebook = capture  # type: ignore[attr-defined]
     return capture
+
+
+async def _find_out_who(capture: Capture, request: HttpRequest) -> None:
+    try:
+        capture.find_out_who(request)
+    except SynchronousOnlyOperation:  # the user must be looked up
+        await sync_to_async(capture.find_out_who, thread_sensitive=True)(request)
 
 
 def _refusal(capture: Capture) -> HttpResponse | None:
@@ -119,17 +135,15 @@ def _finish(capture: Capture, request: HttpRequest, response: HttpResponseBase) 
             return response
         if isinstance(response, StreamingHttpResponse):
             # All of it now, for a stream may end where the database cannot be asked.
-            is_recorded = recording.begin(_entry(capture, request, response), capture.site)
+            is_recorded = recording.begin(_entry(capture, request, response), _slug(capture))
             if is_recorded or not conf().refuses_unrecorded:
                 _Stream(capture, request, response)
         else:
             is_recorded = _record(capture, request, response)
-    except SynchronousOnlyOperation:
-        raise
     except Exception as error:
         logger.exception("Capture failed")
         spool.current().miss(error)
-        return response
+        is_recorded = False
     if not is_recorded and conf().refuses_unrecorded:
         response.close()
         return _refuse(
@@ -154,9 +168,7 @@ def _record(capture: Capture, request: HttpRequest, response: HttpResponseBase |
     """Record the request. Whatever fails in capture ends here: the request does not notice it."""
     try:
         capture.stop_clock()
-        return recording.record(_entry(capture, request, response), capture.site)
-    except SynchronousOnlyOperation:
-        raise
+        return recording.record(_entry(capture, request, response), _slug(capture))
     except Exception as error:
         logger.exception("Capture failed")
         spool.current().miss(error)
@@ -164,13 +176,13 @@ def _record(capture: Capture, request: HttpRequest, response: HttpResponseBase |
 
 
 def _entry(capture: Capture, request: HttpRequest, response: HttpResponseBase | None) -> Entry:
-    """Return the entry, in full or what cannot fail of it; an answered one asks to be asked outside an event loop."""
+    """Return the entry, in full or what cannot fail of it."""
     try:
-        return capture.entry(request, response)
-    except SynchronousOnlyOperation:
-        if response is not None:
-            raise
-        return capture.bare_entry(request, response, "the user was not looked up")
+        try:
+            return capture.entry(request, response)
+        except SynchronousOnlyOperation:  # in an event loop, where nobody can wait for the database any more
+            capture.leave_out_user()
+            return capture.entry(request, response)
     except Exception as error:
         logger.exception("An entry could not be made in full")
         return capture.bare_entry(request, response, f"{type(error).__name__}: {error}")
@@ -186,7 +198,7 @@ class _Stream:
         self.capture = capture
         self.request = request
         self.response = response
-        self.request_id = capture.request_id  # the beginning was noted under it, and the client has seen it
+        self.key = capture.request_id, capture.created_at  # the beginning was noted so, and the client has seen it
         self.is_recorded = False
         self.is_whole = request.method == "HEAD"
         if isinstance(response, FileResponse) and response.file_to_stream and "wsgi.file_wrapper" in request.META:
@@ -228,8 +240,12 @@ class _Stream:
         if not self.is_whole and self.capture.error_type is None:
             self.capture.error_type = CLIENT_GONE
             self.capture.error_message = "the client left before the end of the answer"
-        self.capture.request_id = self.request_id
+        self.capture.request_id, self.capture.created_at = self.key
         _record(self.capture, self.request, self.response)
+
+
+def _slug(capture: Capture) -> str | None:
+    return None if capture.site is None else str(capture.site)
 
 
 def _capture_in(request: object) -> Capture | None:
@@ -243,7 +259,7 @@ def _note_exception(request: HttpRequest | None = None, **kwargs: object) -> Non
 
 
 def _note_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: object) -> None:
-    if capture := _capture_in(request):
+    if (capture := _capture_in(request)) and isinstance(capture.details, dict):
         capture.details.setdefault("attempted_username", credentials.get("username") or credentials.get("email") or "")
         capture.error_type = capture.error_type or SIGN_IN_FAILED
 
@@ -251,7 +267,10 @@ def _note_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | Non
 def _note_sign_out(request: HttpRequest | None = None, **kwargs: object) -> None:
     """Who signs out is nobody any more when the request ends; find out now who it is."""
     if (capture := _capture_in(request)) and request is not None:
-        capture.find_out_user(request)
+        try:
+            capture.find_out_user(request)
+        except Exception:  # above all SynchronousOnlyOperation; nobody's sign-out fails for it
+            logger.exception("Who signs out could not be found out")
 
 
 got_request_exception.connect(_note_exception, dispatch_uid="gatebook.middleware")

@@ -23,7 +23,7 @@ from django.contrib.auth import authenticate, logout
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.handlers.asgi import ASGIRequest
 from django.db import OperationalError
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 
 from gatebook import recording, spool
@@ -355,6 +355,92 @@ def test_an_asynchronous_request_the_client_leaves_is_recorded(configure, only):
 
     asyncio.run(leave())
     assert (only().response_code, only().error_type, only().success) == (None, "client-disconnected", False)
+
+
+def test_an_asynchronous_request_of_somebody_who_leaves_keeps_its_site_and_its_error(configure, recorded):
+    async def leave():
+        async def endless(request):
+            await asyncio.sleep(60)
+
+        serving = asyncio.ensure_future(GatebookMiddleware(endless)(RequestFactory().get("/slow/")))
+        await asyncio.sleep(0.05)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+    configure(SITE="shop", USER="tests.test_middleware.user_from_database")
+    asyncio.run(leave())
+    (line,) = recorded()
+    assert (line.site, line.entry.error_type, line.entry.interface) == ("shop", "client-disconnected", "web")
+    assert line.entry.details == {"user": "not looked up: this was in an event loop"}
+
+
+def test_a_client_who_leaves_while_the_user_is_looked_up_is_recorded(configure, only):
+    async def leave():
+        async def stream(request):
+            return StreamingHttpResponse(iter([b"x"]))
+
+        serving = asyncio.ensure_future(GatebookMiddleware(stream)(RequestFactory().get("/stream/")))
+        await asyncio.sleep(0.1)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+    configure(USER="tests.test_middleware.user_from_slow_database")
+    asyncio.run(leave())
+    assert only().error_type == "client-disconnected"
+
+
+def user_from_slow_database(request):
+    """Take a while, and not in an event loop."""
+    found = user_from_database(request)
+    time.sleep(0.4)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("request_id", ""),
+        ("created_at", datetime(2026, 1, 1)),  # noqa: DTZ001
+        ("duration_ms", 12.5),
+        ("duration_ms", True),
+        ("site", 7),
+        ("details", None),
+        ("error_type", object()),
+    ],
+)
+@pytest.mark.parametrize("streams", [False, True])
+def test_no_annotation_costs_the_entry(rf, recorded, name, value, streams):
+    def view(request):
+        setattr(request.gatebook, name, value)
+        return StreamingHttpResponse(iter([b"x"])) if streams else HttpResponse()
+
+    answer = GatebookMiddleware(view)(rf.get("/odd/"))
+    b"".join(answer)
+    answer._resource_closers[-1]() if streams else None
+    (line,) = recorded()
+    assert (line.entry.request_path, line.entry.response_code) == ("/odd/", 200)
+    assert spool.backlog().missed == 0
+
+
+def test_a_resolver_that_returns_something_else_costs_nothing_but_its_answer(configure, settings, only):
+    settings.AXES_ENABLED = False  # it would ask the database
+    configure(USER="tests.test_middleware.no_person")
+
+    def view(request):
+        request.session = SimpleNamespace(flush=lambda: None, get=lambda key: None)
+        request.user = SimpleNamespace(is_authenticated=True)
+        logout(request)
+        return HttpResponse("signed out")
+
+    assert GatebookMiddleware(view)(RequestFactory().get("/out/")).content == b"signed out"
+    assert only().details["user"] == "not known: TypeError"
+
+
+def no_person(request):
+    """Return what is no Person."""
+    return SimpleNamespace(name="alice")
 
 
 def user_from_header(request):
