@@ -38,8 +38,6 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _INTERFACE = re.compile(r"[a-z0-9_.-]{1,64}")
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 
 @dataclass(frozen=True)
 class Book:

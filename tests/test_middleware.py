@@ -342,52 +342,43 @@ def test_an_asynchronous_stream_is_recorded_as_it_ended(asynchronous, only, quer
     assert only().error_type == error_type
 
 
-def test_an_asynchronous_request_the_client_leaves_is_recorded(configure, only):
-    async def leave():
-        async def endless(request):
-            await asyncio.sleep(60)
+def leave_early(view, seconds):
+    """Ask an asynchronous view and leave before it has answered."""
 
-        serving = asyncio.ensure_future(GatebookMiddleware(endless)(RequestFactory().get("/slow/")))
-        await asyncio.sleep(0.05)
+    async def ask():
+        serving = asyncio.ensure_future(GatebookMiddleware(view)(RequestFactory().get("/slow/")))
+        await asyncio.sleep(seconds)
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
 
-    asyncio.run(leave())
+    asyncio.run(ask())
+
+
+async def endless(request):
+    await asyncio.sleep(60)
+
+
+async def short_stream(request):
+    return StreamingHttpResponse(iter([b"x"]))
+
+
+def test_an_asynchronous_request_the_client_leaves_is_recorded(configure, only):
+    leave_early(endless, 0.05)
     assert (only().response_code, only().error_type, only().success) == (None, "client-disconnected", False)
 
 
 def test_an_asynchronous_request_of_somebody_who_leaves_keeps_its_site_and_its_error(configure, recorded):
-    async def leave():
-        async def endless(request):
-            await asyncio.sleep(60)
-
-        serving = asyncio.ensure_future(GatebookMiddleware(endless)(RequestFactory().get("/slow/")))
-        await asyncio.sleep(0.05)
-        serving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await serving
-
     configure(SITE="shop", USER="tests.test_middleware.user_from_database")
-    asyncio.run(leave())
+    leave_early(endless, 0.05)
     (line,) = recorded()
     assert (line.site, line.entry.error_type, line.entry.interface) == ("shop", "client-disconnected", "web")
     assert line.entry.details == {"user": "not looked up: this was in an event loop"}
 
 
 def test_a_client_who_leaves_while_the_user_is_looked_up_is_recorded(configure, only):
-    async def leave():
-        async def stream(request):
-            return StreamingHttpResponse(iter([b"x"]))
-
-        serving = asyncio.ensure_future(GatebookMiddleware(stream)(RequestFactory().get("/stream/")))
-        await asyncio.sleep(0.1)
-        serving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await serving
-
     configure(USER="tests.test_middleware.user_from_slow_database")
-    asyncio.run(leave())
+    leave_early(short_stream, 0.1)
     assert only().error_type == "client-disconnected"
 
 
