@@ -105,6 +105,22 @@ def test_an_array_is_as_good_as_lines(send):
     assert send(b" [ ] ", "application/json").json() == {"accepted": 0, "duplicates": 0, "rejected": []}
 
 
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (b"[" + b"[]," * 400_000 + b"[]]", "longer than 1,048,576 bytes"),
+        (b'{"created_at": }', "not JSON"),
+        (b"9" * 5_000, "not JSON"),
+    ],
+    ids=["huge", "broken", "long number"],
+)
+def test_a_bad_element_never_sinks_the_good_ones(send, odd, reason):
+    good = json.dumps(minimal("a")).encode()
+    answer = send(b"[" + odd + b"," + good + b"]", "application/json").json()
+    assert (answer["accepted"], [each["index"] for each in answer["rejected"]]) == (1, [0])
+    assert reason in answer["rejected"][0]["error"]
+
+
 def test_sending_again_adds_nothing(send):
     batch = lines(entry(request_id="a"), entry(request_id="b"))
     send(batch)

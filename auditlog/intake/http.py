@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
 import threading
@@ -19,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from auditlog import api_keys
 from auditlog.intake import body
 from auditlog.intake.batch import take
-from auditlog.intake.formats.shape import Rejected, numbered_lines
+from auditlog.intake.formats.shape import LINE_LIMIT, Rejected, excerpt, numbered_lines, too_long
 from auditlog.models import ApiKey, Scope
 from auditlog.refusals import Refused
 from gatebook.capture import capture_of
@@ -39,7 +38,9 @@ Lines = Iterator[bytes | Rejected]
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
 _SPACE = re.compile(r"[ \t\r\n]*")
-_ELEMENT = json.JSONDecoder(strict=False)  # control characters are a matter of the one entry, not of the array
+_STRING = r'"(?:[^"\\]|\\[\s\S])*+"?'
+_TOKEN = re.compile(rf"{_STRING}|[\[\]{{}}]")
+_SCALAR = re.compile(rf"{_STRING}|[^\s,\[\]{{}}]+")
 
 
 @csrf_exempt
@@ -130,17 +131,30 @@ def _elements(data: bytes) -> Lines:
     if not text.startswith("]", _next(text, place)):
         while True:
             start = _next(text, place)
-            try:
-                _, place = _ELEMENT.raw_decode(text, start)
-            except (ValueError, RecursionError):
-                raise _not_an_array(start) from None
-            yield text[start:place].encode()
+            place = _end_of_element(text, start)
+            element = text[start:place].encode()
+            yield element if len(element) <= LINE_LIMIT else Rejected(0, too_long(), excerpt(element))
             if not text.startswith(",", _next(text, place)):
                 break
             place = _behind(text, ",", place)
     place = _next(text, _behind(text, "]", place))
     if place < len(text):
         raise _not_an_array(place)
+
+
+def _end_of_element(text: str, start: int) -> int:
+    """Return where an element ends. It is not read yet: what is wrong within it is a matter of the one entry."""
+    if text[start : start + 1] not in ("[", "{"):
+        scalar = _SCALAR.match(text, start)
+        if scalar is None:
+            raise _not_an_array(start)
+        return scalar.end()
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
+        if depth == 0 and token[0] in ("]", "}"):
+            return token.end()
+    raise _not_an_array(start)
 
 
 def _next(text: str, place: int) -> int:
