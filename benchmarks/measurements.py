@@ -21,6 +21,7 @@ from benchmarks import (
     rows_answers,
     rows_capture,
     rows_csv,
+    rows_ingest,
     rows_lookups,
     rows_pages,
     rows_purge,
@@ -43,6 +44,7 @@ MEASUREMENTS = (
     Measurement("view", rows_view.view_rows),
     Measurement("size", rows_size.size_rows),
     Measurement("write", rows_write.write_rows),
+    Measurement("ingest", rows_ingest.ingest_rows),
     Measurement("purge", rows_purge.purge_rows),
     Measurement("capture", rows_capture.capture_rows, needs_book=False),
 )

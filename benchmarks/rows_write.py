@@ -27,10 +27,10 @@ def write_rows(bench: Bench) -> Iterator[Row]:
     """Write new rows at the right edge of the book in three ways, taking turns."""
     turns = bench.repeats + 1
     site = bench.book.sites[0]
-    entries = iter(_entries(bench, turns * (BATCHES + 1) * BATCH))
-    batches = [[_shuffled(entries) for _ in range(BATCHES)] for _ in range(turns)]
+    entries = iter(new_entries(bench, turns * (BATCHES + 1) * BATCH))
+    batches = [[shuffled(entries) for _ in range(BATCHES)] for _ in range(turns)]
     tuples = [[[_values(site.pk, entry) for entry in batch] for batch in some] for some in batches]
-    others = [_shuffled(entries) for _ in range(turns)]
+    others = [shuffled(entries) for _ in range(turns)]
     # The warm-up is turn 0 as well: each call takes the next.
     to_write, to_copy, to_create = iter(batches), iter(tuples), iter(others)
 
@@ -79,17 +79,17 @@ def write_rows(bench: Bench) -> Iterator[Row]:
     )
 
 
-def _entries(bench: Bench, count: int) -> Iterator[Entry]:
-    """Draw entries that go on where the book ends."""
+def new_entries(bench: Bench, count: int, *, skip: int = 0) -> Iterator[Entry]:
+    """Draw entries that go on where the book ends, or `skip` entries behind it."""
     plan = bench.book.plan
-    day = Day(plan.now.date(), plan.rows, count, 1.0)
-    for number, row in enumerate(bench.generator.rows(day), 1):
+    day = Day(plan.now.date(), plan.rows + skip, count, 1.0)
+    for number, row in enumerate(bench.generator.rows(day), skip + 1):
         del row["site_id"]
         row |= {"created_at": plan.now + number * SPACING, "details": {}}
         yield Entry(**row)
 
 
-def _shuffled(entries: Iterator[Entry]) -> list[Entry]:
+def shuffled(entries: Iterator[Entry]) -> list[Entry]:
     """Take a batch: in the order of time, but within the batch as they come."""
     batch = [next(entries) for _ in range(BATCH)]
     random.Random(BATCH).shuffle(batch)  # noqa: S311
