@@ -30,7 +30,7 @@ def check(**kwargs: Any) -> list[checks.CheckMessage]:
             )
             hint = "Name the Gatebook that keeps them: BOOK_URL and BOOK_KEY."
             found.append(checks.Error(message, hint=hint, id="gatebook.E002"))
-        if not spool.backlog().is_writable:
+        if not spool.current().is_writable():
             message = f"{settings_of_capture.spool} cannot be made or written by this user."
             hint = "Make it, and give it to the user that runs the server."
             found.append(checks.Warning(message, hint=hint, id="gatebook.W003"))

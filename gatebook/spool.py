@@ -173,9 +173,12 @@ class Spool:
 
         Appending an entry with the same Request-ID ends it. Raises SpoolError when it could not be written.
         """
-        with self._lock, self._spool_errors():
-            self._check_room()
-            self._streams.begin(Line(site, entry))
+        with self._lock:
+            try:
+                self._check_room()
+                self._streams.begin(Line(site, entry))
+            except OSError as error:
+                raise SpoolError(f"{self.directory}: {error}") from error
 
     def probe(self) -> None:
         """Write an empty line. Raises SpoolError when the next entry would probably not be kept either."""
@@ -281,7 +284,7 @@ class Spool:
             streams=sum(path.stat().st_size > 0 for path in self._paths(streams.SUFFIX)),
             rejected=self._count_rejected(),
             missed=self.missed,
-            is_writable=self._is_writable(),
+            is_writable=self.is_writable(),
             used_bytes=self._used_bytes(),
             limit_bytes=self.limit_bytes,
         )
@@ -302,7 +305,7 @@ class Spool:
         self.missed = 0
         self._gap = self._segment = None
         self._late_ends = {}
-        self._streams.after_fork()
+        self._streams.forget()
 
     @property
     def _rejected_path(self) -> Path:
@@ -329,7 +332,8 @@ class Spool:
                 return descriptor
             os.close(descriptor)  # taken back while we waited
 
-    def _is_writable(self) -> bool:
+    def is_writable(self) -> bool:
+        """Whether this user may write there, or make it."""
         for path in (self.directory, *self.directory.parents):
             if os.access(path, os.F_OK):
                 return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
@@ -342,13 +346,6 @@ class Spool:
                 with contextlib.suppress(FileNotFoundError):  # shipped meanwhile
                     used += file.stat().st_size
         return used
-
-    @contextlib.contextmanager
-    def _spool_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise SpoolError(f"{self.directory}: {error}") from error
 
     def _write(self, line: bytes) -> Segment:
         """Append a line to this process's segment, or begin one. Raises SpoolError."""

@@ -81,10 +81,10 @@ class OpenStreams:
                 self._file.close()
             else:
                 self._file.delete()
-        self.after_fork()
+        self.forget()
 
-    def after_fork(self) -> None:
-        """Begin anew: the open answers are the parent's."""
+    def forget(self) -> None:
+        """Begin anew; after a fork, the open answers are the parent's."""
         self._open, self._file = {}, None
 
     def _write_anew(self) -> None:
