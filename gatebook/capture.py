@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 from gatebook import errors, identity
 from gatebook.conf import conf
 from gatebook.entry import MAX_CODE, MAX_MILLISECONDS, Entry
+from gatebook.identity import text_of_id
 from gatebook.ids import new_id
 
 logger = logging.getLogger("gatebook")
@@ -164,23 +165,23 @@ class Capture:
         return Entry(
             created_at=self.created_at,
             request_id=str(self.request_id),
-            user_id=_text(self.user_id),
-            username=_text(self.username),
-            impersonator_user_id=_text(self.impersonator_user_id),
-            impersonator_username=_text(self.impersonator_username),
+            user_id=text_of_id(self.user_id),
+            username=text_of_id(self.username),
+            impersonator_user_id=text_of_id(self.impersonator_user_id),
+            impersonator_username=text_of_id(self.impersonator_username),
             user_is_from_parent_site=bool(self.user_is_from_parent_site),
-            interface=_text(self.interface),
-            api_key_id=_text(self.api_key_id),
-            api_key_prefix=_text(self.api_key_prefix),
-            api_name=_text(self.api_name) or self._ask("api_name", identity.api_name, request),
+            interface=text_of_id(self.interface),
+            api_key_id=text_of_id(self.api_key_id),
+            api_key_prefix=text_of_id(self.api_key_prefix),
+            api_name=text_of_id(self.api_name) or self._ask("api_name", identity.api_name, request),
             request_method=request.method,
             request_path=path,
             request_ip=identity.client_ip(request),
             request_host=header_text(request._get_raw_host()),  # type: ignore[attr-defined]
             response_code=response.status_code if response is not None else None,
             user_agent=header_text(request.META.get("HTTP_USER_AGENT", "")),
-            error_type=_text(error_type),
-            error_message=_text(error_message),
+            error_type=text_of_id(error_type),
+            error_message=text_of_id(error_message),
             duration_ms=self.duration_ms if type(self.duration_ms) is int else None,
             details={str(name): str(value) for name, value in self.details.items() if value is not None},
         )
@@ -194,14 +195,10 @@ class Capture:
             request_method=request.method,
             request_path=quote(request.path, safe=_PATH_SIGNS, errors="replace"),
             response_code=code if isinstance(code, int) and 0 <= code <= MAX_CODE else None,
-            error_type=self._told_error,
+            error_type=self.error_type if isinstance(self.error_type, str) else None,
             duration_ms=round((perf_counter() - self._began) * 1000),
             details={"capture": reason},
         )
-
-    @property
-    def _told_error(self) -> str | None:
-        return self.error_type if isinstance(self.error_type, str) else None
 
     def stop_clock(self) -> None:
         """Note the duration, unless the view has."""
@@ -239,11 +236,6 @@ class Capture:
                 logger.exception("The %s of a request could not be found out", name, extra={"request": request})
             self.details[name] = f"not known: {type(error).__name__}"
             return None
-
-
-def _text(value: object) -> str | None:
-    """Forgive a view that annotates an id as a number."""
-    return None if value is None else str(value)
 
 
 def capture_of(request: HttpRequest) -> Capture:

@@ -35,7 +35,6 @@ PATTERN_SIGN = "re:"
 """In REDACT: a regular expression of values, not a name."""
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_HEADER = re.compile(r"[A-Za-z0-9-]+")
 _INTERFACE = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
@@ -130,10 +129,10 @@ def read(given: Mapping[str, Any]) -> Conf:
         impersonator=_imported("IMPERSONATOR", values["IMPERSONATOR"]),
         user_from_parent_site=_imported_or_none("USER_FROM_PARENT_SITE", values["USER_FROM_PARENT_SITE"]),
         api_key=_imported_or_none("API_KEY", values["API_KEY"]),
-        api_key_metas=tuple(_meta(name) for name in _headers(values["API_KEY_HEADERS"])),
+        api_key_metas=tuple(interfaces.meta_name(name) for name in _headers(values["API_KEY_HEADERS"])),
         trusts=_trust(values["TRUSTED_PROXIES"]),
         request_id_header=header,
-        request_id_meta=_meta(header),
+        request_id_meta=interfaces.meta_name(header),
         ignored_paths=frozenset(ignored),
         ignored_prefixes=tuple(path.rstrip("/") + "/" for path in ignored),
         interface=_interface(values["INTERFACES"]),
@@ -270,7 +269,7 @@ def _paths(value: Any) -> list[str]:
 
 
 def _header(value: Any) -> str:
-    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+    if not isinstance(value, str) or not interfaces.HEADER.fullmatch(value):
         raise _wrong("REQUEST_ID_HEADER", value, "a header's name, such as X-Request-Id")
     return value
 
@@ -278,14 +277,9 @@ def _header(value: Any) -> str:
 def _headers(value: Any) -> list[str]:
     expected = "a list of header names, such as X-API-Key"
     names = _texts("API_KEY_HEADERS", value, expected)
-    if not all(map(_HEADER.fullmatch, names)):
+    if not all(map(interfaces.HEADER.fullmatch, names)):
         raise _wrong("API_KEY_HEADERS", value, expected)
     return names
-
-
-def _meta(header: str) -> str:
-    """Return the name of a header in request.META."""
-    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def _interface(value: Any) -> Callable[[HttpRequest], str | None]:

@@ -34,15 +34,13 @@ class Person(NamedTuple):
 
 def peer_is_trusted(request: HttpRequest) -> bool:
     """Whether the request was handed over by a trusted proxy, whose headers may be believed."""
-    peer = request.META.get("REMOTE_ADDR") or ""
-    address = normal_address(peer) if peer else ""
+    address = _peer(request)
     return address is not None and conf().trusts(address)
 
 
 def client_ip(request: HttpRequest) -> str | None:
     """Return the client's address; X-Forwarded-For counts only as far as trusted proxies wrote it."""
-    peer = request.META.get("REMOTE_ADDR") or ""
-    address = normal_address(peer) if peer else ""
+    address = _peer(request)
     if address is None:
         return None
     trusts = conf().trusts
@@ -66,7 +64,7 @@ def user(request: HttpRequest) -> Person | None:
     if not getattr(account, "is_authenticated", False):
         return None
     name = account.get_username() if hasattr(account, "get_username") else getattr(account, "username", None)
-    return Person(_text(getattr(account, "pk", None)), _text(name))
+    return Person(text_of_id(getattr(account, "pk", None)), text_of_id(name))
 
 
 def user_is_loaded(request: HttpRequest) -> bool:
@@ -172,5 +170,12 @@ def _forget(*, setting: str, **kwargs: object) -> None:
 setting_changed.connect(_forget, dispatch_uid="gatebook.identity")
 
 
-def _text(value: object) -> str | None:
+def _peer(request: HttpRequest) -> str | None:
+    """Return the address of who handed the request over, "" for a unix socket; None where it is no address."""
+    peer = request.META.get("REMOTE_ADDR") or ""
+    return normal_address(peer) if peer else ""
+
+
+def text_of_id(value: object) -> str | None:
+    """Return an id or a name as text, also one that is a number."""
     return None if value is None else str(value)

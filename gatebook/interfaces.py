@@ -52,7 +52,8 @@ DEFAULT_RULES = (
     ("/", "web"),
 )
 
-_HEADER = re.compile(r"[A-Za-z0-9-]+")
+HEADER = re.compile(r"[A-Za-z0-9-]+")
+"""The name of a header."""
 
 
 def label(interface: str) -> str:
@@ -64,6 +65,11 @@ def value_of(label_or_value: str) -> str:
     """Return the stored value for a label or a value, in any case; an unknown one comes back as it is."""
     text = label_or_value.strip()
     return _VALUES.get(text.casefold(), text)
+
+
+def meta_name(header: str) -> str:
+    """Return the name of a header in request.META."""
+    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def rule(text: str, interface: str) -> Rule:
@@ -81,11 +87,11 @@ def rule(text: str, interface: str) -> Rule:
     if pattern and kind == "method":
         fits = _matcher(pattern)
         return lambda request: interface if fits(request.method or "") else None
-    if not (pattern and name and _HEADER.fullmatch(name)):
+    if not (pattern and name and HEADER.fullmatch(name)):
         raise ValueError(
             "a path's beginning (/api/), host:PATTERN, agent:PATTERN, method:PATTERN or header:NAME=PATTERN"
         )
-    fits, meta = _matcher(pattern), f"HTTP_{name.upper().replace('-', '_')}"
+    fits, meta = _matcher(pattern), meta_name(name)
     if kind == "host":
         return lambda request: interface if fits(_without_port(request.META.get(meta, ""))) else None
     return lambda request: interface if fits(request.META.get(meta, "")) else None

@@ -19,6 +19,7 @@ from gatebook import errors, logs, recording, spool
 from gatebook.capture import CLIENT_GONE, SIGN_IN_FAILED, Capture
 from gatebook.conf import conf
 from gatebook.entry import Entry
+from gatebook.identity import text_of_id
 from gatebook.ids import new_id
 from gatebook.spool import SpoolError
 
@@ -245,7 +246,7 @@ class _Stream:
 
 
 def _slug(capture: Capture) -> str | None:
-    return None if capture.site is None else str(capture.site)
+    return text_of_id(capture.site)
 
 
 def _capture_in(request: object) -> Capture | None:
