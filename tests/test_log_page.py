@@ -113,6 +113,13 @@ def test_times_are_shown_in_the_readers_zone(visitor, site):
     assert f"{made.created_at.astimezone(ZoneInfo('Asia/Kathmandu')):%H:%M:%S}" in page
 
 
+@pytest.mark.parametrize(("last", "has_date"), [("24h", False), ("7d", True)])
+def test_the_date_is_shown_where_there_may_be_several(visitor, site, last, has_date):
+    make_entry(site)
+    shown = re.search(r"<time [^>]*>(.*?)</time>", visitor.get(f"/acme/logs/?last={last}").text)[1]
+    assert bool(re.search(r"\d [A-Z][a-z][a-z] ", shown)) == has_date
+
+
 @pytest.mark.parametrize("zone", ["Nowhere/Land", "../../etc/passwd", "a" * 5000, "\x01"])
 def test_a_zone_that_is_none_is_utc(visitor, site, zone):
     visitor.cookies["gatebook_zone"] = zone

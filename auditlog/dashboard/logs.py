@@ -85,7 +85,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "failures": volume and failures(question, volume),
         "chart": volume and chart.draw(volume, timezone.get_current_timezone(), lambda time: within(question, time)),
         "page": page,
-        "table": page and LogTable(page, shown, question, site),
+        "table": page and LogTable(page, shown, question),
         "order_words": order_words(page.order if page else question.order),
         "columns": [(name, COLUMNS[name], name in shown) for name in dict.fromkeys([*shown, *COLUMNS])],
         "days": days(question),
