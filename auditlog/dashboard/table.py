@@ -9,13 +9,14 @@ from math import log1p
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
+from auditlog.search.keys import COLUMN_KEYS
 from auditlog.search.pages import Page
 from auditlog.search.question import Order, Question
 from auditlog.search.timerange import written
@@ -24,6 +25,9 @@ from gatebook.interfaces import label
 PATH_LENGTH = 160
 TEXT_LENGTH = 60
 """Characters of a value before it is cut in the middle; the whole is in its title and on the entry page."""
+TITLE_LENGTH = 2000
+BEGINNING_LENGTH = 500
+"""Characters of a value that is too long even for that, by which alike ones are searched."""
 TAIL_LENGTH = 12
 """Characters at a long value's end that stay in sight where its column is too narrow for the rest."""
 BAR_WIDTH = 56
@@ -35,27 +39,31 @@ DESCENDING_FIRST = ("created_at", "response_code", "duration_ms")
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's head: `direction` says how it is sorted now, if at all; `address` sorts by it."""
+    """A column's head: the key that searches in it, how it is sorted now, and the address that sorts by it."""
 
     name: str
     text: str
+    key: str
     direction: str
     address: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One API request: its status, and its cells one after the other."""
+    """One API request: its status, whether it is open beside the table, and its cells one after the other."""
 
     status: str
+    is_open: bool
     cells: SafeString
 
 
 class LogTable:
     """One row per API request of a page, in the columns that are shown."""
 
-    def __init__(self, page: Page, shown: list[str], question: Question) -> None:
+    def __init__(self, page: Page, shown: list[str], question: Question, opened: ApiRequestLog | None = None) -> None:
         self.page = page
+        self.opened = opened
+        self.leading = next((name for name in ("request_path", "created_at") if name in shown), shown[0])
         self.shown = shown
         self.question = question
         self.sites = {site.pk: site for site in question.sites}
@@ -70,35 +78,43 @@ class LogTable:
             descending = not order.descending if is_sorted else name in DESCENDING_FIRST
             direction = ("descending" if order.descending else "ascending") if is_sorted else ""
             address = self.question.query({"sort": Order(name, descending).as_parameter()})
-            yield Heading(name, COLUMNS[name], direction, address)
+            yield Heading(name, COLUMNS[name], COLUMN_KEYS.get(name, ""), direction, address)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows."""
         for entry in self.page.rows:
             cells = [self._cell(name, entry) for name in self.shown]
-            yield Row("success" if entry.success else "failure", SafeString("".join(cells)))
+            status = "success" if entry.success else "failure"
+            yield Row(status, entry == self.opened, SafeString("".join(cells)))
 
     def _cell(self, name: str, entry: ApiRequestLog) -> str:
         content = _SHOWS[name](self, entry) if name in _SHOWS else _text(getattr(entry, name))
+        attributes = f' data-heading="{COLUMNS[name]}"' if content and name not in PLACED else ""
+        attributes += exact(name, entry)
+        if name == self.leading:
+            address = address_beside(self.question, self.sites[entry.site_id], entry)
+            content = format_html('<a href="{}" data-beside>{}</a>', address, content or "open")
+        if name == "request_path" and entry.api_name and "api_name" not in self.shown:
+            content += format_html(' <span class="api">{}</span>', visible(middle(entry.api_name, TEXT_LENGTH)))
         if name == self.shown[0] and not entry.success:
             content = SafeString('<span class="visually-hidden">Failure: </span>') + content
-        heading = f' data-heading="{COLUMNS[name]}"' if content and name not in PLACED else ""
-        return f'<td role="cell" data-column="{name}"{heading}>{content}</td>'
+        return f'<td role="cell" data-column="{name}"{attributes}>{content}</td>'
 
     def _date(self, entry: ApiRequestLog) -> SafeString:
-        """The reader's time, with the date where there may be several, leading to the entry; UTC in the title."""
+        """The reader's time, dated where need be, leading to the entry's page; UTC in its title."""
         local = timezone.localtime(entry.created_at)
         date = f"{local:%-d %b} " if local.year == self.this_year else f"{local:%-d %b %Y} "
-        return format_html(
-            '<a href="{}"><time datetime="{}" title="{} UTC"><span class="date">{}</span>{}'
-            '<span class="ms">.{}</span></time></a>',
-            entry_address(self.sites[entry.site_id], entry),
+        time = format_html(
+            '<time datetime="{}" title="{} UTC"><span class="date">{}</span>{}<span class="ms">.{}</span></time>',
             written(entry.created_at),
             f"{entry.created_at:%Y-%m-%d %H:%M:%S.%f}",
             date if self.has_dates else "",
             f"{local:%H:%M:%S}",
             f"{local:%f}"[:3],
         )
+        if self.leading == "created_at":
+            return time
+        return format_html('<a href="{}">{}</a>', entry_address(self.sites[entry.site_id], entry), time)
 
     def _user(self, entry: ApiRequestLog) -> SafeString:
         """Who it acted as, by name or else id, and what the badge columns would say where they are not shown."""
@@ -114,17 +130,7 @@ class LogTable:
 
     def _interface(self, entry: ApiRequestLog) -> SafeString:
         """The interface as people call it."""
-        return _text(label(entry.interface)) if entry.interface else SafeString()
-
-    def _path(self, entry: ApiRequestLog) -> SafeString:
-        """The path, cut in the middle, leading to the entry; the API Name beside it."""
-        if entry.request_path is None:
-            return SafeString()
-        name = SafeString()
-        if entry.api_name and "api_name" not in self.shown:
-            name = format_html(' <span class="api">{}</span>', visible(middle(entry.api_name, TEXT_LENGTH)))
-        address = entry_address(self.sites[entry.site_id], entry)
-        return format_html('<a href="{}">{}</a>{}', address, shortened(entry.request_path, PATH_LENGTH), name)
+        return _text(entry.interface and label(entry.interface))
 
     def _code(self, entry: ApiRequestLog) -> SafeString:
         """The code with a mark for its status, not by colour alone."""
@@ -151,7 +157,7 @@ _SHOWS: dict[str, Callable[[LogTable, ApiRequestLog], SafeString]] = {
     "username": LogTable._user,
     "user_is_from_parent_site": lambda _, entry: SafeString("Yes" if entry.user_is_from_parent_site else "No"),
     "interface": LogTable._interface,
-    "request_path": LogTable._path,
+    "request_path": lambda _, entry: _text(entry.request_path, PATH_LENGTH),
     "response_code": LogTable._code,
     "success": lambda _, entry: format_html('<span class="code">{}</span>', "Success" if entry.success else "Failure"),
     "duration_ms": LogTable._duration,
@@ -165,8 +171,33 @@ PLACED = (
 """Columns that have a place of their own in a phone's rows; the others stand there with their headings."""
 
 
-def _text(value: str | None) -> SafeString:
-    return SafeString() if value is None else shortened(value, TEXT_LENGTH)
+def exact(name: str, entry: ApiRequestLog) -> SafeString:
+    """Return the attributes that hold a cell's value where its text says it otherwise: what `js/table.js` asks for."""
+    value = getattr(entry, name)
+    if name == "username":
+        value = value or entry.user_id
+    if value is None or name in ("created_at", "interface", "response_code"):
+        return SafeString()
+    if name == "success":
+        value = "success" if value else "failure"
+    elif name == "user_is_from_parent_site":
+        value = "parent" if value else ""
+    elif name == "duration_ms":
+        value = str(value)
+    elif len(value) > TITLE_LENGTH:
+        return format_html(' data-value="{}" data-begins', _attribute(value[:BEGINNING_LENGTH]))
+    elif visible(value) == value:
+        return SafeString()
+    return format_html(' data-value="{}"', _attribute(value))
+
+
+def _attribute(value: str) -> SafeString:
+    """Return a text that an attribute keeps as it is: HTML makes a line feed of a bare carriage return."""
+    return SafeString(escape(value).replace("\r", "&#13;"))
+
+
+def _text(value: str | None, length: int = TEXT_LENGTH) -> SafeString:
+    return SafeString() if value is None else shortened(value, length)
 
 
 def shortened(value: str, length: int) -> SafeString:
@@ -176,10 +207,18 @@ def shortened(value: str, length: int) -> SafeString:
         return format_html("<bdi>{}</bdi>", shown)
     return format_html(
         '<bdi class="cut" title="{}"><span class="cut__head">{}</span><span class="cut__tail">{}</span></bdi>',
-        visible(value[:2000]),
+        visible(value[:TITLE_LENGTH]),
         shown[:-TAIL_LENGTH],
         shown[-TAIL_LENGTH:],
     )
+
+
+def address_beside(question: Question, site: Site | None = None, entry: ApiRequestLog | None = None) -> str:
+    """Return the address of the page that `question` is on, with an entry beside its table, or with none."""
+    name = f"{site.slug},{written(entry.created_at)},{entry.request_id}" if site and entry else None
+    cursors = {"after": question.after, "before": question.before}
+    here = {key: str(cursor) if cursor else None for key, cursor in cursors.items()}
+    return f"?{question.query({**here, 'entry': name})}"
 
 
 def entry_address(site: Site, entry: ApiRequestLog) -> str:

@@ -24,6 +24,7 @@ VIEW_KEYS = {
     "after": "use from: and to: for a time",
     "before": "use from: and to: for a time",
     "columns": "choose them under Columns",
+    "entry": "use request: for a Request-ID",
 }
 """Keys of the address that change what is shown of the answer, not the question; and what to do instead."""
 CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))
