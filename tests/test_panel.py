@@ -136,6 +136,19 @@ def test_an_entry_beside_the_table_reaches_no_other_address(signed_in, administr
         assert any(link.startswith(download) for link in re.findall(r'href="([^"]*)"', outside))
 
 
+def test_a_child_sites_entry_opens_beside_its_parents_table(signed_in, administrator, site, child):
+    make_entry(child, request_path="/in-the-child")
+    visitor = signed_in(administrator)
+    page = visitor.get("/acme/logs/?scope=children").text
+    link = unescape(re.findall(r'<a href="([^"]*)" data-beside', page)[0])
+    page = visitor.get(f"/acme/logs/{link}").text
+    assert "scope=children&entry=acme-eu," in link
+    assert "/in-the-child" in panel(page)
+    assert way(page, "data-page").startswith("/acme-eu/logs/entry?")
+    assert re.search(r'<td role="cell" data-column="site_id"[^>]* data-value="acme-eu"', page)
+    assert visitor.get(f"/acme/logs/{link.replace('scope=children&', '')}").status_code == 400
+
+
 def test_every_value_says_what_a_search_for_it_asks(visitor, site):
     make_entry(
         site,

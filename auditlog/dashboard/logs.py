@@ -14,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import chart, columns, panel
+from auditlog.dashboard import chart, columns, lens, panel
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.search_box import search_box
@@ -63,7 +63,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         if address := clean_address(request):
             return HttpResponseRedirect(address)
         shown = columns.of_reader(request)
-        question = Question.from_query(request.GET, [site])
+        question = lens.question_of(request, site)
         beside = panel.named(request.GET.get("entry", ""), question.sites)
     except QuestionError as error:
         note_refusal(request, error)
@@ -79,6 +79,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
             total = in_time(COUNT_BUDGET_MS, lambda: answers.total(question))
     context = {
         "site": site,
+        "lens": lens.choices(request, site, question),
         "question": question,
         "form": question.filters.form,
         "last": request.GET.get("last") or "",

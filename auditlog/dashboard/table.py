@@ -30,6 +30,8 @@ BEGINNING_LENGTH = 500
 """Characters of a value that is too long even for that, by which alike ones are searched."""
 TAIL_LENGTH = 12
 """Characters at a long value's end that stay in sight where its column is too narrow for the rest."""
+HEADINGS = {**COLUMNS, "site_id": "Site"}
+"""Of the 19 columns, and of the one that is there where several sites are shown."""
 BAR_WIDTH = 56
 SLOW_MS = 60_000
 """The duration whose bar is full; the bars grow with the logarithm, so that 20 ms and 200 ms differ as well."""
@@ -64,9 +66,11 @@ class LogTable:
         self.page = page
         self.opened = opened
         self.leading = next((name for name in ("request_path", "created_at") if name in shown), shown[0])
-        self.shown = shown
+        self.shown = list(shown)
         self.question = question
         self.sites = {site.pk: site for site in question.sites}
+        if len(self.sites) > 1:
+            self.shown.insert(shown[0] == "created_at", "site_id")
         self.has_dates = question.time.end - question.time.start > timedelta(days=1)
         self.this_year = timezone.localtime().year
 
@@ -77,8 +81,8 @@ class LogTable:
             is_sorted = order.column == name
             descending = not order.descending if is_sorted else name in DESCENDING_FIRST
             direction = ("descending" if order.descending else "ascending") if is_sorted else ""
-            address = self.question.query({"sort": Order(name, descending).as_parameter()})
-            yield Heading(name, COLUMNS[name], COLUMN_KEYS.get(name, ""), direction, address)
+            address = self.question.query({"sort": Order(name, descending).as_parameter()}) if name in COLUMNS else ""
+            yield Heading(name, HEADINGS[name], COLUMN_KEYS.get(name, ""), direction, address)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows."""
@@ -89,8 +93,8 @@ class LogTable:
 
     def _cell(self, name: str, entry: ApiRequestLog) -> str:
         content = _SHOWS[name](self, entry) if name in _SHOWS else _text(getattr(entry, name))
-        attributes = f' data-heading="{COLUMNS[name]}"' if content and name not in PLACED else ""
-        attributes += exact(name, entry)
+        attributes = f' data-heading="{HEADINGS[name]}"' if content and name not in PLACED else ""
+        attributes += self._exact(name, entry)
         if name == self.leading:
             address = address_beside(self.question, self.sites[entry.site_id], entry)
             content = format_html('<a href="{}" data-beside>{}</a>', address, content or "open")
@@ -99,6 +103,27 @@ class LogTable:
         if name == self.shown[0] and not entry.success:
             content = SafeString('<span class="visually-hidden">Failure: </span>') + content
         return f'<td role="cell" data-column="{name}"{attributes}>{content}</td>'
+
+    def _exact(self, name: str, entry: ApiRequestLog) -> SafeString:
+        """Return the attributes that hold a value that its cell does not show as it is; `js/values.js` reads them."""
+        value = getattr(entry, name)
+        if name == "username":
+            value = value or entry.user_id
+        if value is None or name in ("created_at", "interface", "response_code"):
+            return SafeString()
+        if name == "site_id":
+            value = self.sites[value].slug
+        elif name == "success":
+            value = "success" if value else "failure"
+        elif name == "user_is_from_parent_site":
+            value = "parent" if value else ""
+        elif name == "duration_ms":
+            value = str(value)
+        elif len(value) > TITLE_LENGTH:
+            return format_html(' data-value="{}" data-begins', _attribute(value[:BEGINNING_LENGTH]))
+        elif visible(value) == value:
+            return SafeString()
+        return format_html(' data-value="{}"', _attribute(value))
 
     def _date(self, entry: ApiRequestLog) -> SafeString:
         """The reader's time, dated where need be, leading to the entry's page; UTC in its title."""
@@ -154,6 +179,7 @@ class LogTable:
 
 _SHOWS: dict[str, Callable[[LogTable, ApiRequestLog], SafeString]] = {
     "created_at": LogTable._date,
+    "site_id": lambda table, entry: shortened(table.sites[entry.site_id].name, TEXT_LENGTH),
     "username": LogTable._user,
     "user_is_from_parent_site": lambda _, entry: SafeString("Yes" if entry.user_is_from_parent_site else "No"),
     "interface": LogTable._interface,
@@ -169,26 +195,6 @@ PLACED = (
     *("request_method", "request_path", "interface", "error_type"),
 )
 """Columns that have a place of their own in a phone's rows; the others stand there with their headings."""
-
-
-def exact(name: str, entry: ApiRequestLog) -> SafeString:
-    """Return the attributes that hold a cell's value where its text says it otherwise: what `js/table.js` asks for."""
-    value = getattr(entry, name)
-    if name == "username":
-        value = value or entry.user_id
-    if value is None or name in ("created_at", "interface", "response_code"):
-        return SafeString()
-    if name == "success":
-        value = "success" if value else "failure"
-    elif name == "user_is_from_parent_site":
-        value = "parent" if value else ""
-    elif name == "duration_ms":
-        value = str(value)
-    elif len(value) > TITLE_LENGTH:
-        return format_html(' data-value="{}" data-begins', _attribute(value[:BEGINNING_LENGTH]))
-    elif visible(value) == value:
-        return SafeString()
-    return format_html(' data-value="{}"', _attribute(value))
 
 
 def _attribute(value: str) -> SafeString:
