@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from auditlog.export import rows
-from auditlog.models import ApiRequestLog
+from auditlog.models import ApiRequestLog, Site
 from auditlog.search.question import Question
 from gatebook.entry import FIELDS
 
@@ -37,6 +37,11 @@ def lines(question: Question) -> Iterator[bytes]:
     (site,) = question.sites
     line = entry(site.slug)
     yield from rows.in_blocks(question, lambda found: rows.copy(found.values_list(line), _COPY), _BROKEN_OFF)
+
+
+def line(site: Site, one: ApiRequestLog) -> str:
+    """Return the line of one row."""
+    return str(ApiRequestLog.objects.filter(pk=one.pk).values_list(entry(site.slug), flat=True).get())
 
 
 def entry(site_slug: str) -> Combinable:
