@@ -162,10 +162,21 @@ def test_midnight_does_not_part_them(visitor, site):
 
 def test_the_earlier_and_the_later_request_are_a_step_away(visitor, site):
     this = at(username="bob", request_path="/this")
-    write(site, [this, at(9, username="bob", request_path="/later"), at(9, request_path="/not-his")])
+    far = [at(-86400 * 8, username="bob"), at(86400 * 2, username="bob", request_path="/even-later")]
+    write(site, [this, at(86400, username="bob", request_path="/later"), at(9, request_path="/not-his"), *far])
     page = visitor.get(address(this)).text
-    assert "/later" in visitor.get(links(page, "Later")[0]).text
+    later = visitor.get(links(page, "Later")[0].replace("/entry?", "/entry/around?")).text
+    assert nearby(later)[0][2] == "/later"
     assert links(page, "Earlier") == []
+    assert links(later, "Earlier")[0] == address(this).replace("/around", "")
+
+
+def test_steps_neither_skip_nor_repeat_what_began_at_the_same_moment(visitor, site):
+    alike = [at(username="bob", request_path=f"/{number}", request_id=f"r{number}") for number in range(3)]
+    write(site, alike)
+    page = visitor.get(address(alike[0])).text
+    assert links(page, "Later")[0] == address(alike[1]).replace("/around", "")
+    assert links(visitor.get(address(alike[1])).text, "Later")[0] == address(alike[2]).replace("/around", "")
 
 
 # The same failure
@@ -442,4 +453,4 @@ def test_it_asks_as_often_however_many_rows_there_are(visitor, site: Site, of):
     write(site, [this, at(-1, username="bob", api_name="files.get", response_code=200)])
     few = queries()
     write(site, [at(-number / 10, username=f"user-{number}", api_name="files.get", **of) for number in range(60)])
-    assert queries() == few < 100
+    assert queries() == few < 110

@@ -129,10 +129,8 @@ def found(site: Site, entry: ApiRequestLog) -> dict[str, object]:
             "neighbours": neighbours and neighbour_lines(site, entry, neighbours),
         }
         if neighbours:
-            parts["all_around"] = neighbours.question.query()
-            parts["has_more"] = neighbours.has_more
-            parts["earlier"] = neighbours.earlier and entry_address(site, neighbours.earlier)
-            parts["later"] = neighbours.later and entry_address(site, neighbours.later)
+            parts |= {"all_around": neighbours.question.query(), "has_more": neighbours.has_more}
+        parts |= steps(site, entry, neighbours)
         if entry.success:
             pace = in_time(PART_MS, lambda: (around.pace(site, entry),))
             parts["pace"] = None if pace is None else pace_words(entry, *pace)
@@ -140,6 +138,18 @@ def found(site: Site, entry: ApiRequestLog) -> dict[str, object]:
             parts["repeats"] = repeats(site, entry)
             parts["success"] = last_success(site, entry)
     return parts
+
+
+def steps(site: Site, entry: ApiRequestLog, neighbours: around.Neighbours | None) -> dict[str, str]:
+    """Return the addresses of the sender's `earlier` and `later` request, where there are any."""
+    rows = neighbours.rows if neighbours else [entry]
+    at = next(number for number, row in enumerate(rows) if row.pk == entry.pk)
+    known = {"earlier": rows[at + 1 : at + 2], "later": rows[max(at - 1, 0) : at]}
+    found = {
+        name: row[0] if row else in_time(PART_MS, lambda name=name: around.step(site, entry, later=name == "later"))  # type: ignore[misc]
+        for name, row in known.items()
+    }
+    return {name: entry_address(site, other) for name, other in found.items() if other}
 
 
 def whose(entry: ApiRequestLog) -> str:

@@ -109,8 +109,6 @@ class Neighbours:
     question: Question
     """Asks for all of them."""
     rows: list[ApiRequestLog]
-    later: ApiRequestLog | None
-    earlier: ApiRequestLog | None
     has_more: bool
 
 
@@ -126,10 +124,18 @@ def neighbours(site: Site, entry: ApiRequestLog) -> Neighbours:
     return Neighbours(
         question=question,
         rows=[*after, entry, *before],
-        later=after[-1] if after else None,
-        earlier=before[0] if before else None,
         has_more=len(after) < len(later.rows) or len(before) < len(earlier.rows) or bool(later.newer or earlier.older),
     )
+
+
+def step(site: Site, entry: ApiRequestLog, *, later: bool) -> ApiRequestLog | None:
+    """Return the next entry of the same sender within a week after `entry`, or the one before it; None for none."""
+    at = entry.created_at.astimezone(UTC)
+    time = TimeRange(at, at + WEEK) if later else TimeRange(at - WEEK, at + timedelta(microseconds=1))
+    question = ask(site, time, sender(entry))
+    here = cursor_at(entry, str(question.order), None, question.now)
+    page = pages.fetch(replace(question, before=here) if later else replace(question, after=here), 1)
+    return page.rows[0] if page.rows else None
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,8 @@ def seen(site: Site, entry: ApiRequestLog) -> Seen:
     now = datetime.now(UTC)
     kept = TimeRange(now - site_retention(site), now + TOLERATED_AHEAD)
     question = ask(site, kept, failure(entry))
-    days = answers.by_day(question, among=(ByError,) if entry.error_type is not None else ROLL_UPS)
+    days = list(answers.by_day(question, among=(ByError,) if entry.error_type is not None else ROLL_UPS))
+    days = days or [entry.created_at.astimezone(UTC).date()]  # it has passed the retention since it was found
 
     def outermost(day: date, *, descending: bool) -> ApiRequestLog:
         there = question.within(TimeRange(_midnight(day), _midnight(day) + DAY))
