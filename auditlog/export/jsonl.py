@@ -34,22 +34,26 @@ def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
 
 def lines(question: Question) -> Iterator[bytes]:
     """Yield the file in blocks: an object per row, without what it has no value for."""
-    (site,) = question.sites
-    line = entry(site.slug)
+    line = entry(rows.by_site(question, opening))
     yield from rows.in_blocks(question, lambda found: rows.copy(found.values_list(line), _COPY), _BROKEN_OFF)
 
 
 def line(site: Site, one: ApiRequestLog) -> str:
-    """Return the line of one row."""
-    return str(ApiRequestLog.objects.filter(pk=one.pk).values_list(entry(site.slug), flat=True).get())
+    """Return the line of one row of `site`."""
+    return str(ApiRequestLog.objects.filter(pk=one.pk).values_list(entry(Value(opening(site))), flat=True).get())
 
 
-def entry(site_slug: str) -> Combinable:
-    """Return the expression of one row's line.
+def opening(site: Site) -> str:
+    """Return how each line of a site begins."""
+    return f'{{"site":"{site.slug}"'
+
+
+def entry(beginning: Combinable) -> Combinable:
+    """Return the expression of one row's line, whose beginning names the site.
 
     Texts put together: concat leaves out what is null, and is faster than json_build_object, which does not.
     """
-    pieces = [Value(f'{{"site":"{site_slug}"'), *map(_piece, (*FIELDS, "success")), Value("}")]
+    pieces = [beginning, *map(_piece, (*FIELDS, "success")), Value("}")]
     return Func(*pieces, function="concat", output_field=TextField())
 
 
