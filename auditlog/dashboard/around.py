@@ -26,7 +26,7 @@ from auditlog.models import ApiRequestLog, Site
 from auditlog.search import around
 from auditlog.search.around import Conditions, Pace
 from auditlog.search.errors import QuestionError
-from auditlog.search.question import Question, site_retention
+from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot, shared_budget
 from gatebook.capture import capture_of
 
@@ -130,7 +130,7 @@ def found(site: Site, entry: ApiRequestLog) -> dict[str, object]:
         }
         if neighbours:
             parts |= {"all_around": neighbours.question.query(), "has_more": neighbours.has_more}
-        parts |= steps(site, entry, neighbours)
+            parts |= steps(site, entry, neighbours)
         if entry.success:
             pace = in_time(PART_MS, lambda: (around.pace(site, entry),))
             parts["pace"] = None if pace is None else pace_words(entry, *pace)
@@ -140,9 +140,9 @@ def found(site: Site, entry: ApiRequestLog) -> dict[str, object]:
     return parts
 
 
-def steps(site: Site, entry: ApiRequestLog, neighbours: around.Neighbours | None) -> dict[str, str]:
+def steps(site: Site, entry: ApiRequestLog, neighbours: around.Neighbours) -> dict[str, str]:
     """Return the addresses of the sender's `earlier` and `later` request, where there are any."""
-    rows = neighbours.rows if neighbours else [entry]
+    rows = neighbours.rows
     at = next(number for number, row in enumerate(rows) if row.pk == entry.pk)
     known = {"earlier": rows[at + 1 : at + 2], "later": rows[max(at - 1, 0) : at]}
     found = {
@@ -218,8 +218,8 @@ def last_success(site: Site, entry: ApiRequestLog) -> Success | None:
         if success.entry:
             return compared(site, entry, success.entry, f"{missed}The last success {words}:")
         missed = f"None {words}. "
-    days = min(around.LOOK_BACK, site_retention(site)).days
-    return Success(f"None in the {counted(days, 'day')} before: not one of anyone.")
+        none = f"None in the {before_words(entry.created_at - success.since)} before: not one of anyone."
+    return Success(none)
 
 
 def compared(site: Site, entry: ApiRequestLog, success: ApiRequestLog, words: str) -> Success:
