@@ -87,7 +87,7 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     try:
         with one_snapshot():
             entry = entry_or_404(request, site)
-            json_line = jsonl.line(site, entry)
+            json_line = line(site, entry)
     except QuestionError as error:
         return refused(request, site, error)
     context = {
@@ -108,11 +108,11 @@ def entry_json(request: HttpRequest, site_slug: str) -> HttpResponse:
     site = access.site_or_404(request, site_slug)
     try:
         with one_snapshot():
-            line = jsonl.line(site, entry_or_404(request, site))
+            json_line = line(site, entry_or_404(request, site))
     except QuestionError as error:
         note_refusal(request, error)
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
-    return HttpResponse(f"{line}\n", content_type="application/json")
+    return HttpResponse(f"{json_line}\n", content_type="application/json")
 
 
 def entry_or_404(request: HttpRequest, site: Site) -> ApiRequestLog:
@@ -122,6 +122,11 @@ def entry_or_404(request: HttpRequest, site: Site) -> ApiRequestLog:
         capture_of(request).error_type = "not-found/api-request-not-found"
         raise Http404(f"{site.name} has no API request with this Request-ID, or it is past the retention.")
     return entry
+
+
+def line(site: Site, entry: ApiRequestLog) -> str:
+    """Return the line that a download of the minutes around the entry has for it."""
+    return jsonl.line(around.ask(site, around.minutes_around(entry), {}), entry)
 
 
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> HttpResponse:

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from auditlog.export import rows
-from auditlog.models import ApiRequestLog, Site
+from auditlog.models import ApiRequestLog
 from auditlog.search.question import Question
 from gatebook.entry import FIELDS
 
@@ -34,26 +34,17 @@ def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
 
 def lines(question: Question) -> Iterator[bytes]:
     """Yield the file in blocks: an object per row, without what it has no value for."""
-    line = entry(rows.by_site(question, opening))
+    line = entry(question)
     yield from rows.in_blocks(question, lambda found: rows.copy(found.values_list(line), _COPY), _BROKEN_OFF)
 
 
-def line(site: Site, one: ApiRequestLog) -> str:
-    """Return the line of one row of `site`."""
-    return str(ApiRequestLog.objects.filter(pk=one.pk).values_list(entry(Value(opening(site))), flat=True).get())
-
-
-def opening(site: Site) -> str:
-    """Return how each line of a site begins."""
-    return f'{{"site":"{site.slug}"'
-
-
-def entry(beginning: Combinable) -> Combinable:
-    """Return the expression of one row's line, whose beginning names the site.
+def entry(question: Question) -> Combinable:
+    """Return the expression of one row's line.
 
     Texts put together: concat leaves out what is null, and is faster than json_build_object, which does not.
     """
-    pieces = [beginning, *map(_piece, (*FIELDS, "success")), Value("}")]
+    site = rows.by_site(question, lambda site: f'{{"site":"{site.slug}"')
+    pieces = [site, *map(_piece, (*FIELDS, "success")), Value("}")]
     return Func(*pieces, function="concat", output_field=TextField())
 
 
@@ -62,3 +53,8 @@ def _piece(name: str) -> Func:
     is_json = isinstance(ApiRequestLog._meta.get_field(name), IntegerField | BooleanField | GeneratedField | JSONField)
     value = "%(expressions)s" if is_json else "to_json(%(expressions)s)"
     return Func(F(name), template=f"""',"{name}":' || {value}::text""", output_field=TextField())
+
+
+def line(question: Question, one: ApiRequestLog) -> str:
+    """Return the line of one row, of a site that the question asks."""
+    return str(ApiRequestLog.objects.filter(pk=one.pk).values_list(entry(question), flat=True).get())
