@@ -6,7 +6,7 @@ Page, count, CSV and every other answer take the same Question, so they cannot d
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -76,6 +76,8 @@ class Question:
     filters: LogFilter
     after: Cursor | None = None
     before: Cursor | None = None
+    also: Q = field(default_factory=Q)
+    """What is asked beyond the parameters, by programs that need it more exact than the search keys are."""
 
     @classmethod
     def from_query(cls, query: QueryDict, sites: Sequence[Site], now: datetime | None = None) -> Question:
@@ -128,7 +130,7 @@ class Question:
         """Keep the rows of the log or of a roll-up that meet the conditions, whenever they were and whosever."""
         for name, value in self._asked(without).items():
             rows = self.filters.filters[name].filter(rows, value)
-        return rows
+        return rows.filter(self.also)
 
     @property
     def reach(self) -> TimeRange:
@@ -154,7 +156,7 @@ class Question:
 
     def columns_asked(self, without: str | None = None) -> set[str]:
         """Return the columns that the conditions look at."""
-        return {column for value in self._asked(without).values() for column in _columns_of(value)}
+        return {column for value in (*self._asked(without).values(), self.also) for column in _columns_of(value)}
 
     def _asked(self, without: str | None) -> dict[str, Q]:
         left_out = (without, f"-{without}")

@@ -149,6 +149,6 @@ def _command(request: HttpRequest, key: ApiKey, secret: str) -> str | None:
         "response_code": 200,
     }
     return (
-        f"curl {request.build_absolute_uri(reverse('ingest'))} -H 'X-FilesAPI-Key: {secret}' "
+        f"curl {request.build_absolute_uri(reverse('api_request_logs'))} -H 'X-FilesAPI-Key: {secret}' "
         f"-H 'Content-Type: application/x-ndjson' -d '{json.dumps(entry)}'"
     )
