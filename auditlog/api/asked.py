@@ -241,7 +241,7 @@ def _not_understood(error: QuestionError, cursor: str) -> Refused:
     if {"after", "before"} & error.errors.keys():
         return _invalid_cursor(cursor)
     said = " ".join(sentence if key == "q" else f"{key}: {sentence}" for key, sentence in error.errors.items())
-    return _refused("invalid-search-query", f"q: {said}")
+    return _refused("invalid-filter-param-value", f"q: {said}")
 
 
 def _invalid_cursor(text: str) -> Refused:

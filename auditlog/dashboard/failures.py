@@ -16,9 +16,7 @@ from auditlog.refusals import Refused
 WAITED = (PoolTimeout, TooManyRequests, errors.QueryCanceled, errors.LockNotAvailable)
 """Causes after which another try would only wait again."""
 
-_AWAY = Refused(
-    503, "service-unavailable/search-unavailable", "The database is away; ask again.", {"Retry-After": "10"}
-)
+_AWAY = Refused(503, "service-unavailable", "The database is away; ask again.", {"Retry-After": "10"})
 _BROKEN = Refused(500, "internal-server-error", "Gatebook failed; its log has the reason under this Request-ID.")
 
 
