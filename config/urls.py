@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from auditlog.api.door import api_request_logs, not_found
+from auditlog.api.door import api_request_logs, not_found, openapi
 from auditlog.dashboard.columns import keep_columns
 from auditlog.dashboard.entry import entry_page
 from auditlog.dashboard.facets import facets_page
@@ -31,6 +31,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     # Some clients double the first slash, some name a format.
     re_path(r"^/?api/rest/v1/api_request_logs(?:\.json)?$", api_request_logs, name="api_request_logs"),
+    path("api/rest/v1/openapi.json", openapi, name="openapi"),
     re_path(r"^/?api/", not_found, name="not_found"),
     path("v1/logs", logs, name="otlp_logs"),
     path("v1/traces", traces, name="otlp_traces"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from auditlog.api import moments
+from auditlog.api.moments import LATEST
 from auditlog.models import Site
 from auditlog.refusals import Refused
 from auditlog.search import terms
@@ -55,7 +56,6 @@ _SIDES = {"next": "after", "prev": "before"}
 """How a cursor begins → the parameter of a question that the rest of it is."""
 _TICK = timedelta(microseconds=1)
 _SHOWN = 100
-_FAR = datetime.fromisoformat("9998-12-31T00:00:00+00:00")
 _NAME = re.compile(r"(\w+)(?:\[(\w+)\](?:\[\d*\])?)?")
 _NOTHING = ("", "null", "undefined")
 """How the clients write that there is no value; JavaScript's have words for it."""
@@ -85,7 +85,7 @@ def asked(query: QueryDict, sites: Sequence[Site]) -> Question:
     """Read the parameters of a request about `sites`. Raises Refused, which names the parameter and the value."""
     values = _objects(query)
     params = QueryDict(mutable=True)
-    params.update({"from": written(EPOCH), "to": written(_FAR)})
+    params.update({"from": written(EPOCH), "to": written(LATEST)})
     params.setlist("q", query.getlist("q"))
     if sort := _sort({field: given for (name, field), given in values.items() if name == "sort_by"}):
         params["sort"] = sort
@@ -96,7 +96,7 @@ def asked(query: QueryDict, sites: Sequence[Site]) -> Question:
         params[_SIDES[side]] = place
     elif _one(query, "page") not in (None, "1"):
         raise _refused("request-params-invalid", "page: pages follow each other by cursor, from X-Files-Cursor-Next.")
-    also, time = Q(), TimeRange(EPOCH, _FAR)
+    also, time = Q(), TimeRange(EPOCH, LATEST)
     for (name, field), given in values.items():
         if name == "sort_by":
             continue
@@ -222,10 +222,10 @@ def _time(name: str, field: str, given: list[str]) -> TimeRange:
     end = start + (length if length == timedelta(days=1) or (name == "filter" and field == "created_at") else _TICK)
     return {
         "created_at": TimeRange(start, end),
-        "start_date": TimeRange(start, _FAR),
+        "start_date": TimeRange(start, LATEST),
         "end_date": TimeRange(EPOCH, end),
-        "filter_gt": TimeRange(end, _FAR),
-        "filter_gteq": TimeRange(start, _FAR),
+        "filter_gt": TimeRange(end, LATEST),
+        "filter_gteq": TimeRange(start, LATEST),
         "filter_lt": TimeRange(EPOCH, start),
         "filter_lteq": TimeRange(EPOCH, end),
     }[field if name == "filter" else name]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from auditlog import api_keys
 from auditlog.api.asked import asked, cursors, per_page, with_children
+from auditlog.api.openapi import description
 from auditlog.api.record import record
 from auditlog.api.turns import turn
 from auditlog.dashboard.allowance import in_time
@@ -55,6 +57,12 @@ def list_entries(request: HttpRequest) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(records), content_type="application/json", headers=headers)
 
 
+@require_safe
+def openapi(request: HttpRequest) -> HttpResponse:
+    """Answer with the description of this door in OpenAPI, to anybody."""
+    return HttpResponse(_DESCRIPTION, content_type="application/json")
+
+
 @csrf_exempt
 def not_found(request: HttpRequest) -> HttpResponse:
     """Say of an address below `/api/` that nothing is there, as clients read it."""
@@ -75,4 +83,5 @@ def _sites(request: HttpRequest, key: ApiKey) -> list[Site]:
     return list(api_keys.sites_of_key(key).values())
 
 
+_DESCRIPTION = msgspec.json.encode(description())
 _VIEWS = {"GET": list_entries, "HEAD": list_entries, "POST": ingest}
