@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -96,7 +95,7 @@ def asked(query: QueryDict, sites: Sequence[Site]) -> Question:
         params[_SIDES[side]] = place
     elif _one(query, "page") not in (None, "1"):
         raise _refused("request-params-invalid", "page: pages follow each other by cursor, from X-Files-Cursor-Next.")
-    also, time = Q(), TimeRange(EPOCH, LATEST)
+    exactly, time = Q(), TimeRange(EPOCH, LATEST)
     for (name, field), given in values.items():
         if name == "sort_by":
             continue
@@ -104,17 +103,17 @@ def asked(query: QueryDict, sites: Sequence[Site]) -> Question:
             time = time.clipped(_time(name, field, given)) or TimeRange(EPOCH, EPOCH)
             continue
         if name == "filter_prefix":
-            also &= any_of(Q(**{f"{field}__startswith": text}) for text in _alternatives(given))
+            exactly &= any_of(Q(**{f"{field}__startswith": text}) for text in _alternatives(given))
             continue
         wanted = [_READERS.get(field, str)(text) for text in _alternatives(given)]
-        also &= Q(**{f"{field}__in": wanted})
+        exactly &= Q(**{f"{field}__in": wanted})
         if field in _ALIKE:
             params.setlist(_ALIKE[field], [terms.exactly(text) for text in wanted])
     try:
-        question = Question.from_query(params, sites)
+        question = Question.from_query(params, sites, always=exactly)
     except QuestionError as error:
         raise _not_understood(error, cursor or "") from None
-    return replace(question.within(time), also=also)
+    return question.within(time)
 
 
 def cursors(page: Page) -> dict[str, str]:
