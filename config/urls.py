@@ -30,9 +30,9 @@ urlpatterns = [
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),  # one door
     path("admin/", admin.site.urls),
     # Some clients double the first slash, some name a format.
-    re_path(r"^/?api/rest/v1/api_request_logs(?:\.json)?$", api_request_logs, name="api_request_logs"),
+    re_path(r"^(?:/)?api/rest/v1/api_request_logs(?:\.json)?$", api_request_logs, name="api_request_logs"),
     path("api/rest/v1/openapi.json", openapi, name="openapi"),
-    re_path(r"^/?api/", not_found, name="not_found"),
+    re_path(r"^(?:/)?api/", not_found, name="not_found"),
     path("v1/logs", logs, name="otlp_logs"),
     path("v1/traces", traces, name="otlp_traces"),
     path("hijack/", include("hijack.urls")),

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auditlog.api import door, record, turns
-from auditlog.models import ApiKey, Scope, Site
+from auditlog.api.asked import DEFAULT_PER_PAGE
+from auditlog.dashboard import failures
+from auditlog.models import ApiKey, ApiRequestLog, Scope, Site
 from auditlog.refusals import Refused
+from auditlog.search import pages
 from auditlog.store.writer import write
+from gatebook.ids import new_id
 from tests.book import ago, entry, make_entry
 
 DOOR = "/api/rest/v1/api_request_logs"
@@ -555,6 +561,45 @@ def test_what_takes_too_long_is_refused_with_a_way_out(ask, site, monkeypatch):
     assert "narrow the time" in answer.json()["error"]
 
 
+def test_a_broken_connection_is_tried_again_and_leaves_no_trace(ask, site, own_entries, monkeypatch):
+    make_entry(site, request_id="found")
+    fetch, broken = pages.fetch, [OperationalError("the connection is lost")]
+
+    def once_broken(*arguments: Any) -> pages.Page:
+        if broken:
+            raise broken.pop()
+        return fetch(*arguments)
+
+    monkeypatch.setattr(door.pages, "fetch", once_broken)
+    monkeypatch.setattr(failures.connection, "close", lambda: None)  # it holds this test's entries
+    assert ids(ask()) == ["found"]
+    (own,) = own_entries()
+    assert (own.response_code, own.error_type) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [(OperationalError, 503, "service-unavailable"), (RuntimeError, 500, "internal-server-error")],
+)
+def test_what_fails_here_is_said_in_kind(ask, own_entries, monkeypatch, error, status, kind):
+    def fail(*arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(door.pages, "fetch", fail)
+    monkeypatch.setattr(failures.connection, "close", lambda: None)
+    answer = ask()
+    assert (answer.status_code, answer.json()["type"], answer["X-Files-Error-Class"]) == (status, kind, kind)
+    assert answer.json()["instance"] == answer["X-Request-Id"] == own_entries()[0].request_id
+    assert ("Retry-After" in answer) == (status == 503)
+
+
+def test_a_head_is_a_page_without_its_body(client, secret, site):
+    write(site, [entry(), entry()])
+    answer = client.head(f"{DOOR}?per_page=1", headers={"X-FilesAPI-Key": secret})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["X-Files-Cursor-Next"]
+
+
 # --- How often ----------------------------------------------------------------------------------
 
 
@@ -647,73 +692,68 @@ def test_a_key_of_a_child_site_cannot_ask_for_child_sites(ask, tree):
 anything = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 NAMES = st.sampled_from(
     [
-        "q",
-        "cursor",
-        "per_page",
-        "page",
-        "filter",
-        "filter[user_id]",
-        "filter[request_id]",
-        "filter[interface]",
-        "filter_prefix[request_id]",
-        "filter_gteq[created_at]",
-        "sort_by[created_at]",
-        "sort_by[response_code]",
-        "filter[success]",
-        "filter[request_ip]",
-        "filter[site_id]",
-        "filter[site]",
-        "site_id",
-        "site",
+        *("q", "cursor", "per_page", "page", "filter", "filter[user_id]", "filter[request_id]", "filter[interface]"),
+        *("filter_prefix[request_id]", "filter_gteq[created_at]", "sort_by[created_at]", "sort_by[response_code]"),
+        *("filter[success]", "filter[request_ip]", "filter[site_id]", "filter[site]", "site_id", "site", "scope"),
     ]
 )
 TEXTS = st.sampled_from(
     [
-        "same",
-        "s",
-        "acme",
-        "globex",
-        "user:globex*",
-        "site:globex",
-        "-user:acme",
-        "user:a,globex",
-        "1970-01-01",
-        "desc",
-        "asc",
-        "true",
-        "*",
-        "10.0.0.0/8",
-        "last:30d",
-        "1000",
-        '"',
+        *(
+            "same",
+            "s",
+            "acme",
+            "globex",
+            "user:globex*",
+            "site:globex",
+            "site:*",
+            "-user:acme",
+            "-site:acme",
+            "children",
+        ),
+        *("user:a,globex", "1970-01-01", "desc", "asc", "true", "*", "10.0.0.0/8", "last:30d", "1000", '"', "')--"),
         '{"request_id":"same"}',
-        "')--",
     ]
 ) | st.text(max_size=8)
+SCOPES = st.sampled_from([["read"], ["ingest"], ["ingest", "read"]])
+SLUGS = ("acme", "acme-eu", "acme-us", "globex", "globex-eu")
 
 
 @anything
-@given(
-    st.sampled_from(["acme", "acme-eu", "acme-us", "globex", "globex-eu"]),
-    st.lists(st.tuples(NAMES, TEXTS), max_size=4),
-    st.none() | st.sampled_from(["true", "True", "false", "1", "null"]) | st.text(max_size=5),
-    st.booleans(),
-)
-def test_no_key_reads_outside_its_site_and_those_it_may_ask_for(client, tree, owner, parameters, children, with_cursor):
+@given(st.data())
+def test_no_key_reads_or_writes_outside_its_sites_and_scopes(client, tree, draw):
     turns._due.clear()
+    owner, scopes = draw.draw(st.sampled_from(SLUGS)), draw.draw(SCOPES)
+    secret = ApiKey.objects.issue(Site.objects.get(slug=owner), "drawn", scopes)[1]
+    family = {slug for slug in SLUGS if slug == owner or slug.startswith(f"{owner}-")}
+    headers = {"X-FilesAPI-Key": secret}
+
+    # It writes what it may, where it may.
+    before = Counter(ApiRequestLog.objects.values_list("site_id", flat=True))
+    named = draw.draw(st.lists(st.sampled_from([*SLUGS, None, "nowhere"]), max_size=4))
+    sent = [
+        {"created_at": DAY.isoformat(), "request_id": new_id(), "username": slug or owner, "site": slug}
+        for slug in named
+    ]
+    answer = client.post(DOOR, json.dumps(sent), content_type="application/json", headers=headers)
+    assert answer.status_code == (200 if "ingest" in scopes else 403)
+    expected = Counter(slug or owner for slug in named if (slug or owner) in family and "ingest" in scopes)
+    added = Counter(ApiRequestLog.objects.values_list("site_id", flat=True)) - before
+    assert added == Counter({Site.objects.get(slug=slug).pk: number for slug, number in expected.items()})
+
+    # It reads what it may, whatever it asks.
+    children = draw.draw(st.none() | st.sampled_from(["true", "True", "false", "1", "null"]) | st.text(max_size=3))
+    asked = draw.draw(st.lists(st.tuples(NAMES, TEXTS), max_size=3))
+    if draw.draw(st.booleans()):  # a cursor of another site's answer
+        other = client.get(f"{DOOR}?per_page=1&with_children=1", headers={"X-FilesAPI-Key": tree["globex"]})
+        asked.append(("cursor", other.headers.get("X-Files-Cursor", "next:")))
     if children is not None:
-        parameters = [*parameters, ("with_children", children)]
-    if with_cursor:  # of another site's answer
-        first = client.get(f"{DOOR}?per_page=1", headers={"X-FilesAPI-Key": tree["globex"]})
-        parameters = [*parameters, ("cursor", first.headers.get("X-Files-Cursor", "next:"))]
-    answer = client.get(f"{DOOR}?{urlencode(parameters, errors='replace')}", headers={"X-FilesAPI-Key": tree[owner]})
-    assert answer.status_code in (200, 403, 422), answer.text
-    assert answer["Content-Type"] == "application/json"
-    if answer.status_code != 200:
-        assert answer.json()["http-code"] == answer.status_code
-        return
-    reach = {owner}
-    if children in ("true", "True", "1"):
-        assert owner in ("acme", "globex")
-        reach |= {slug for slug in tree if slug.startswith(f"{owner}-")}
-    assert {each["username"] for each in answer.json()} <= reach
+        asked.append(("with_children", children))
+    answer = client.get(f"{DOOR}?{urlencode(asked, errors='replace')}", headers=headers)
+    assert answer.status_code in ((200, 403, 422) if "read" in scopes else (403,)), answer.text
+    reach = family if children in ("true", "True", "1") else {owner}
+    if answer.status_code == 200:
+        assert {each["username"] for each in answer.json()} <= reach
+    if answer.status_code == 200 and {name for name, _ in asked} <= {"with_children"}:
+        of_reach = ApiRequestLog.objects.filter(site_id__in=Site.objects.filter(slug__in=reach))
+        assert len(answer.json()) == min(of_reach.count(), DEFAULT_PER_PAGE)
