@@ -22,6 +22,7 @@ from auditlog.dashboard import failures
 from auditlog.models import ApiKey, ApiRequestLog, Scope, Site
 from auditlog.refusals import Refused
 from auditlog.search import pages
+from auditlog.search.snapshot import OutOfBudget
 from auditlog.store.writer import write
 from gatebook.ids import new_id
 from tests.book import ago, entry, make_entry
@@ -559,6 +560,22 @@ def test_what_takes_too_long_is_refused_with_a_way_out(ask, site, monkeypatch):
     answer = ask()
     assert (answer.status_code, answer.json()["type"]) == (422, "processing-failure/exceeded-runtime-limit")
     assert "narrow the time" in answer.json()["error"]
+
+
+def test_where_the_budget_ends_the_next_cursor_goes_on(ask, site, monkeypatch):
+    for days in (1, 20, 40):
+        make_entry(site, request_id=f"{days} days", created_at=ago(days=days))
+    first, calls = pages._first, itertools.count(1)
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        if next(calls) in (2, 4):  # the second slice of the first request and of the next
+            raise OutOfBudget
+        return first(*arguments, **named)
+
+    monkeypatch.setattr(pages, "_first", slow)
+    found = walked(ask, {})
+    assert list(itertools.chain(*found)) == ["1 days", "20 days", "40 days"]
+    assert len(found) == 3
 
 
 def test_a_broken_connection_is_tried_again_and_leaves_no_trace(ask, site, own_entries, monkeypatch):

@@ -75,7 +75,7 @@ def _listing() -> Schema:
     headers = dict.fromkeys(("X-Files-Cursor", "X-Files-Cursor-Next", "X-Files-Cursor-Prev"), cursor)
     records = {"type": "array", "items": {"$ref": "#/components/schemas/ApiRequestLog"}, "maxItems": MOST_PER_PAGE}
     return {
-        "operationId": "list_api_request_logs",
+        "operationId": "list_entries",
         "summary": "A page of the entries, newest first unless said",
         "parameters": [
             _parameter("cursor", "Where to go on: a cursor of a page before.", {"type": "string"}),

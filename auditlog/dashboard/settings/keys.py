@@ -150,6 +150,5 @@ def _command(request: HttpRequest, key: ApiKey, secret: str) -> str:
         "response_code": 200,
     }
     return (
-        f"curl {address} -H 'X-FilesAPI-Key: {secret}' "
-        f"-H 'Content-Type: application/x-ndjson' -d '{json.dumps(entry)}'"
+        f"curl {address} -H 'X-FilesAPI-Key: {secret}' -H 'Content-Type: application/x-ndjson' -d '{json.dumps(entry)}'"
     )
