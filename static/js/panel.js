@@ -86,10 +86,11 @@
 
   // Before htmx, which would fetch the whole page anew.
   addEventListener("popstate", (event) => {
-    if (!panel() || table() !== shown) {
+    if (table() !== shown) {
       if (!event.state?.htmx) location.reload();
       return;
     }
+    if (!panel()) return; // a step within the page, to a place on it
     event.stopImmediatePropagation();
     if (!entry()) hide();
     else if (entry() !== panel().dataset.entry) show();
