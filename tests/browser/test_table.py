@@ -53,9 +53,9 @@ def hostile(demo: QuickStart, tmp_path_factory: pytest.TempPathFactory) -> str:
         for number, text in enumerate([*HOSTILE, "x" * 900])
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    demo.manage("create_site", "hostile-texts", "--name", "Hostile")
-    demo.manage("import_logs", str(file), "--site", "hostile-texts")
-    return "/hostile-texts/logs/?interface=ftp"
+    demo.manage("create_site", "hostile-words", "--name", "Hostile")
+    demo.manage("import_logs", str(file), "--site", "hostile-words")
+    return "/hostile-words/logs/?interface=ftp"
 
 
 def cell(page: Page, row: int, column: str) -> Locator:
@@ -100,12 +100,12 @@ def test_f_and_x_filter_without_leaving_the_page(page: Page, hostile: str):
 def test_leaving_out_adds_and_asking_replaces(page: Page, hostile: str):
     page.goto(f"{hostile}&columns=username,request_id&sort=request_id&-user=star%5C*")
     cell(page, 0, "username").hover()
-    page.get_by_role("link", name="Filter out").click()
+    page.locator(".value").get_by_role("link", name="Filter out").click()
     expect(page.locator(ROWS)).to_have_count(len(HOSTILE) - 1)
     assert page.url.count("-user=") == 2
     page.goto(f"{hostile}&columns=username,request_id&sort=request_id&user=plain,star%5C*")
     cell(page, 1, "username").hover()
-    page.get_by_role("link", name="Filter for").click()
+    page.locator(".value").get_by_role("link", name="Filter for").click()
     expect(page.locator(ROWS)).to_have_count(1)
     assert page.url.count("user=") == 1
 
@@ -212,7 +212,7 @@ def test_back_and_forward_close_and_open_the_panel(page: Page):
     page.go_forward()
     expect(opened(page)).to_have_attribute("data-entry", shown)
     assert page.url == with_panel
-    opened(page).get_by_role("link", name="show alike").first.click()
+    opened(page).locator(".facts__alike").first.click()
     page.wait_for_url(lambda address: "entry=" not in address)
     page.go_back()
     expect(opened(page)).to_have_attribute("data-entry", shown)
