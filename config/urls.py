@@ -5,6 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from auditlog.dashboard.chart_part import chart_part
 from auditlog.dashboard.columns import keep_columns
 from auditlog.dashboard.entry import entry_page
 from auditlog.dashboard.facets import facets_page
@@ -35,6 +36,7 @@ urlpatterns = [
     path("hijack/", include("hijack.urls")),
     path("<slug:site_slug>/", site_page, name="site"),
     path("<slug:site_slug>/logs/", log_page, name="logs"),
+    path("<slug:site_slug>/logs/chart", chart_part, name="chart"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),

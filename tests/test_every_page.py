@@ -21,6 +21,7 @@ SignIn = Callable[[User], Client]
 
 PAGES = {
     "log page": "/acme/logs/",
+    "chart": "/acme/logs/chart",
     "facets": "/acme/logs/facets",
     "entry page": "/acme/logs/entry?request=known",
     "CSV": "/acme/logs.csv",
