@@ -10,6 +10,7 @@ from auditlog.dashboard.columns import keep_columns
 from auditlog.dashboard.entry import entry_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
+from auditlog.dashboard.live import newer_rows
 from auditlog.dashboard.logs import log_page
 from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
 from auditlog.dashboard.settings.members import add_member, change_role, members_page, remove_member
@@ -38,6 +39,7 @@ urlpatterns = [
     path("<slug:site_slug>/logs/", log_page, name="logs"),
     path("<slug:site_slug>/logs/chart", chart_part, name="chart"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
+    path("<slug:site_slug>/logs/newer", newer_rows, name="newer"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
     path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import chart, columns
+from auditlog.dashboard import chart, columns, live
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.search_box import search_box
@@ -70,7 +70,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     with one_snapshot():
         page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(question))
         volume = volume_of(question, CHART_BUDGET_MS)
-        total = volume and volume.total
+        total = volume.total if volume else None
         if page and not total:
             total = in_time(COUNT_BUDGET_MS, lambda: answers.total(question))
     context = {
@@ -84,6 +84,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "total": total,
         "failures": volume and failures(question, volume),
         "chart": volume and drawn(question, volume),
+        "live": live.offered(question, page, total, shown),
         "page": page,
         "table": page and LogTable(page, shown, question, site),
         "order_words": order_words(page.order if page else question.order),
