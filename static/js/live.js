@@ -21,7 +21,7 @@
       this.live = live;
       this.began = this.asked = Number(live.dataset.now);
       this.known = split(live.dataset.rows); // names of all rows that were shown or wait, in no order
-      this.floor = "hasOlder" in live.dataset ? Math.min(...this.known.map(momentOf)) : 0; // below it begins another page
+      this.floor = "hasOlder" in live.dataset ? 1 + Math.min(...this.known.map(momentOf)) : 0; // before it: the next page
       this.waiting = []; // rows that arrived while someone reads
       this.lateShown = 0; // rows shown or waiting that began before the page was made
       this.later = 0; // those that arrived where this page does not show them
@@ -117,8 +117,9 @@
     // The oldest rows make way; the next page then begins where they did.
     cut(shown) {
       shown.splice(MOST_ROWS).forEach((row) => row.remove());
-      this.floor = times.get(shown.at(-1));
-      const end = new Date(Math.floor(this.floor / 1000) + 1).toISOString();
+      const last = times.get(shown.at(-1));
+      this.floor = last + 1;
+      const end = new Date(Math.floor(last / 1000) + 1).toISOString();
       const older = document.getElementById("older");
       if (!older) return;
       const link = older.cloneNode(true);
