@@ -186,3 +186,11 @@ def test_what_makes_no_sense_is_refused(visitor, site, query):
 def test_any_moment_can_be_asked_for(visitor, site, since):
     make_entry(site)
     assert visitor.get(f"/acme/logs/newer?since={since}").status_code == 200
+
+
+def test_the_rows_are_of_the_scope_of_the_page(signed_in, administrator, site, child):
+    visitor = signed_in(administrator)
+    alone, with_children = (Switch.of(visitor, f"/acme/logs/{scope}") for scope in ("", "?scope=children"))
+    make_entry(child, request_path="/new", created_at=ago())
+    assert alone.brings() == []
+    assert with_children.brings() == ["/new"]

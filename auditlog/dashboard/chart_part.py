@@ -9,10 +9,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import logs
+from auditlog.dashboard import lens, logs
 from auditlog.dashboard.address import note_refusal
 from auditlog.search.errors import QuestionError
-from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot
 from gatebook.capture import capture_of
 
@@ -29,7 +28,7 @@ def chart_part(request: HttpRequest, site_slug: str) -> HttpResponse:
         query = request.GET.urlencode()
         return HttpResponseRedirect(f"{reverse('logs', args=[site.slug])}{query and f'?{query}'}")
     try:
-        question = Question.from_query(request.GET, [site])
+        question = lens.question_of(request, site)
     except QuestionError as error:
         note_refusal(request, error)
         return render(request, "logs.html", logs.refused(request, site, error), status=400)

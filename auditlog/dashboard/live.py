@@ -18,7 +18,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import columns
+from auditlog.dashboard import columns, lens
 from auditlog.dashboard.address import note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.table import LogTable
@@ -91,7 +91,7 @@ def newer_rows(request: HttpRequest, site_slug: str) -> HttpResponse:
     try:
         since, until = _moment("since", own["since"]), own["until"] and _moment("until", own["until"])
         shown = columns.of_reader(request)
-        question = Question.from_query(query, [site])
+        question = lens.question_of(request, site, query)
     except QuestionError as error:
         note_refusal(request, error)
         return HttpResponse(visible(str(error)), status=400, content_type="text/plain; charset=utf-8")
@@ -109,7 +109,7 @@ def newer_rows(request: HttpRequest, site_slug: str) -> HttpResponse:
         "site": site,
         "question": question,
         "page": new,
-        "table": LogTable(new, shown, question, site),
+        "table": LogTable(new, shown, question),
         "order_words": "newest first",
         "now": _microseconds(question.now),
         "rows": named(new.rows),
