@@ -5,9 +5,10 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from auditlog.dashboard.around import around_page
 from auditlog.dashboard.chart_part import chart_part
-from auditlog.dashboard.columns import keep_columns
-from auditlog.dashboard.entry import entry_page
+from auditlog.dashboard.columns import arrange_columns
+from auditlog.dashboard.entry import entry_json, entry_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.live import newer_rows
@@ -28,7 +29,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("accounts/sign-in/", SignIn.as_view(), name="login"),
     path("accounts/sign-out/", LogoutView.as_view(), name="logout"),
-    path("accounts/columns/", keep_columns, name="keep_columns"),
+    path("accounts/columns/", arrange_columns, name="arrange_columns"),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),  # one door
     path("admin/", admin.site.urls),
     path("api/rest/v1/api_request_logs", ingest, name="ingest"),
@@ -41,6 +42,8 @@ urlpatterns = [
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/newer", newer_rows, name="newer"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
+    path("<slug:site_slug>/logs/entry.json", entry_json, name="entry_json"),
+    path("<slug:site_slug>/logs/entry/around", around_page, name="entry_around"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
     path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),
     path("<slug:site_slug>/settings/", RedirectView.as_view(pattern_name="settings_keys"), name="settings"),

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from auditlog import access
@@ -23,7 +24,7 @@ from auditlog.dashboard.address import note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.table import LogTable
 from auditlog.dashboard.text import visible
-from auditlog.models import ApiRequestLog
+from auditlog.models import ApiRequestLog, Site
 from auditlog.search import answers, pages
 from auditlog.search.answers import Total
 from auditlog.search.errors import QuestionError
@@ -51,7 +52,8 @@ class Live:
     """What a page tells its live switch; moments are microseconds since 1970."""
 
     query: str
-    """Of the question from its beginning on, whatever the time."""
+    columns: str
+    start: int
     now: int
     rows: str
     """The moment and key of each row on the page."""
@@ -67,13 +69,14 @@ def offered(question: Question, page: Page | None, total: Total | None, shown: l
     is_first = not (question.after or question.before or question.filters.data.get("to"))
     if page is None or page.searched_to or not is_first or page.order != Order():
         return None
-    since = {"last": None, "from": written(question.time.start)}
     return Live(
-        query=question.query({**since, "sort": None, "columns": ",".join(shown)}),
+        query=question.query(),
+        columns=",".join(shown),
+        start=_microseconds(question.time.start),
         now=_microseconds(question.now),
         rows=named(page.rows),
         has_older=page.older is not None,
-        past=question.query({**since, "to": "TO"}),
+        past=question.query({"last": None, "from": written(question.time.start), "to": "TO"}),
         total=None if total is None or total.is_capped else total.count,
     )
 
@@ -83,15 +86,17 @@ def offered(question: Question, page: Page | None, total: Total | None, shown: l
 def newer_rows(request: HttpRequest, site_slug: str) -> HttpResponse:
     """Return the rows of the question that began at `since` or later and are not among the `known` ones.
 
-    With `until`, it also counts the entries before that moment, which tells how many arrived there.
+    They have the columns `shown`. With `counted`, two moments, it also counts the entries between those, which tells
+    how many arrived there.
     """
     site = access.site_or_404(request, site_slug)
     query = request.GET.copy()
-    own = {name: "".join(query.pop(name, [])) for name in ("since", "until", "known")}
+    own = {name: "".join(query.pop(name, [])) for name in ("since", "known", "shown", "counted")}
     try:
-        since, until = _moment("since", own["since"]), own["until"] and _moment("until", own["until"])
-        shown = columns.of_reader(request)
+        since = _moment("since", own["since"])
+        shown = columns.chosen(QueryDict(urlencode({"columns": own["shown"]}))) or columns.of_reader(request)
         question = lens.question_of(request, site, query)
+        counted = _between(request, site, query, own["counted"]) if own["counted"] else None
     except QuestionError as error:
         note_refusal(request, error)
         return HttpResponse(visible(str(error)), status=400, content_type="text/plain; charset=utf-8")
@@ -99,12 +104,11 @@ def newer_rows(request: HttpRequest, site_slug: str) -> HttpResponse:
     recent = question.within(TimeRange(since, question.time.end))
     with one_snapshot():
         page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(recent, MOST_KNOWN + MOST_NEW + 1))
-        total = in_time(COUNT_BUDGET_MS, lambda: _counted(question, until)) if until else None
+        total = in_time(COUNT_BUDGET_MS, lambda: answers.total(counted)) if counted else None
     if page is None:
         return HttpResponse("This takes too long to follow.", status=503, headers={"Retry-After": "10"})
     known = {own["known"][at : at + _KEY_LENGTH] for at in range(0, len(own["known"]), _KEY_LENGTH)}
     new = replace(page, rows=[row for row in page.rows if _key(row) not in known])
-    is_too_much = len(new.rows) > MOST_NEW
     context = {
         "site": site,
         "question": question,
@@ -113,8 +117,8 @@ def newer_rows(request: HttpRequest, site_slug: str) -> HttpResponse:
         "order_words": "newest first",
         "now": _microseconds(question.now),
         "rows": named(new.rows),
-        "is_too_much": is_too_much,
-        "total": total and total.count,
+        "is_too_much": len(new.rows) > MOST_NEW,
+        "total": total.count if total and not total.is_capped else None,
     }
     return render(request, "_newer.html", context)
 
@@ -124,13 +128,15 @@ def named(rows: Iterable[ApiRequestLog]) -> str:
     return " ".join(f"{_microseconds(row.created_at)}.{_key(row)}" for row in rows)
 
 
-def _counted(question: Question, until: datetime) -> Total | None:
-    """Count the entries before a moment; None where time alone changes the number, or it is too high."""
-    before = question.within(TimeRange(question.time.start, until))
-    if before.reach.start != question.time.start:
-        return None
-    total = answers.total(before)
-    return None if total.is_capped else total
+def _between(request: HttpRequest, site: Site, query: QueryDict, moments: str) -> Question | None:
+    """Return the question between two moments; None where time alone changes its answer, by retention."""
+    start, _, end = moments.partition(",")
+    time = TimeRange(_moment("counted", start), _moment("counted", end))
+    query = query.copy()
+    query.pop("last", None)
+    query["from"] = written(time.start)
+    question = lens.question_of(request, site, query).within(time)
+    return question if question.reach.start == time.start else None
 
 
 def _key(row: ApiRequestLog) -> str:

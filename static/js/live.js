@@ -75,8 +75,9 @@
       if (known.length > MOST_KNOWN) since = momentOf(known[MOST_KNOWN - 1]);
       const keys = known.slice(0, MOST_KNOWN).map((name) => name.split(".")[1]);
       const isCounting = "total" in this.live.dataset && Date.now() - this.counted > COUNT_EVERY_MS;
-      const until = isCounting ? `&until=${this.began}` : "";
-      return `${this.live.dataset.newer}&since=${since}${until}&known=${keys.join("")}`;
+      const { newer, shown, start, now } = this.live.dataset;
+      const counted = isCounting ? `&counted=${start},${now}` : "";
+      return `${newer}&shown=${shown}&since=${since}${counted}&known=${keys.join("")}`;
     }
 
     take(part) {
@@ -106,8 +107,8 @@
         body.insertBefore(row, shown[place] ?? null);
         shown.splice(place, 0, row);
         row.dataset.new = "";
-        window.htmx?.process(row);
       }
+      htmx.trigger(body, "htmx:load"); // for who prepares rows
       if (shown.length > MOST_ROWS) this.cut(shown);
       const words = document.querySelector(".pager__rows");
       if (words) words.textContent = `${Math.min(shown.length, MOST_ROWS)} API requests on this page`;
@@ -125,7 +126,7 @@
       const link = older.cloneNode(true);
       link.href = this.live.dataset.past.replace(/([?&]to=)TO/, `$1${end}`);
       older.replaceWith(link);
-      window.htmx?.process(link);
+      htmx.process(link);
     }
 
     refresh() {
