@@ -53,7 +53,7 @@ class Switch:
         names = attributes(answer)["rows"]
         assert len(names.split()) == len(found)
         self.data["rows"] += f" {names}"
-        return [re.search(r"/new\w*", re.sub(r"<[^>]*>", "", row))[0] for row in found]
+        return [re.search(r"/new\w*", re.sub(r"<[^>]*>", " ", row))[0] for row in found]
 
 
 def attributes(text: str) -> dict[str, str]:
