@@ -20,7 +20,7 @@
     constructor(live) {
       this.live = live;
       this.began = this.asked = Number(live.dataset.now);
-      this.known = split(live.dataset.rows); // names of all rows that were shown or wait, in no order
+      this.known = split(live.dataset.rows); // names of the rows that were shown or wait, as far as they can be asked for again
       this.floor = "hasOlder" in live.dataset ? 1 + Math.min(...this.known.map(momentOf)) : 0; // before it: the next page
       this.waiting = []; // rows that arrived while someone reads
       this.lateShown = 0; // rows shown or waiting that began before the page was made
@@ -72,7 +72,7 @@
     address() {
       let since = Math.max(this.asked - LATE, this.floor);
       const known = this.known.filter((name) => momentOf(name) >= since).sort((a, b) => momentOf(b) - momentOf(a));
-      if (known.length > MOST_KNOWN) since = momentOf(known[MOST_KNOWN - 1]);
+      if (known.length > MOST_KNOWN) since = momentOf(known[MOST_KNOWN]) + 1;
       const keys = known.slice(0, MOST_KNOWN).map((name) => name.split(".")[1]);
       const isCounting = "total" in this.live.dataset && Date.now() - this.counted > COUNT_EVERY_MS;
       const { newer, shown, start, now } = this.live.dataset;
@@ -87,7 +87,7 @@
         this.waiting.push(row);
       });
       this.asked = Number(part.dataset.now);
-      this.known.push(...names);
+      this.known = [...this.known.filter((name) => momentOf(name) >= this.asked - LATE), ...names];
       this.lateShown += names.filter((name) => momentOf(name) < this.began).length;
       if (part.dataset.total) {
         this.later = Math.max(0, Number(part.dataset.total) - Number(this.live.dataset.total) - this.lateShown);
