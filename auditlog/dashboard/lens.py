@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 
 from auditlog import access
 from auditlog.models import Site
@@ -30,22 +30,24 @@ class Choice:
     is_current: bool
 
 
-def question_of(request: HttpRequest, site: Site) -> Question:
+def question_of(request: HttpRequest, site: Site, query: QueryDict | None = None) -> Question:
     """Return the question of an address below `site`, about the sites of its scope that the reader may see.
 
-    Every page, fragment and download of a site's log asks through here, so that they agree. Raises QuestionError.
+    Every page, fragment and download of a site's log asks through here, so that they agree; `query` replaces an
+    address that holds more than a question. Raises QuestionError.
     """
-    scope = request.GET.get("scope") or "site"
+    query = request.GET if query is None else query
+    scope = query.get("scope") or "site"
     if scope not in SCOPES:
         raise QuestionError({"scope": f"{scope} is not a scope, expected one of {', '.join(SCOPES)}."})
     if scope == "site":
-        return Question.from_query(request.GET, [site])
+        return Question.from_query(query, [site])
     children = list(access.child_sites_of(request.user, site))
     if not children:
         raise QuestionError({"scope": f"{scope} asks for child sites, and you have a role on none of {site.slug}."})
     if scope == "children":
-        return Question.from_query(request.GET, [site, *children])
-    return Question.from_query(request.GET, children, always=Q(user_is_from_parent_site=True))
+        return Question.from_query(query, [site, *children])
+    return Question.from_query(query, children, always=Q(user_is_from_parent_site=True))
 
 
 def choices(request: HttpRequest, site: Site, question: Question) -> list[Choice]:
