@@ -20,6 +20,8 @@ from tests.book import make_entry
 SignIn = Callable[[User], Client]
 
 PAGES = {
+    "overview": "/acme/overview/",
+    "who and what": "/acme/overview/more",
     "log page": "/acme/logs/",
     "facets": "/acme/logs/facets",
     "entry page": "/acme/logs/entry?request=known",

@@ -13,11 +13,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
 from auditlog import access
 from auditlog.dashboard.address import note_refusal
+from auditlog.dashboard.reader import ago
 from auditlog.dashboard.table import entry_address, impersonator
 from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog, Site
@@ -103,7 +103,7 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         ),
         "summary": summary(entry, site),
         "local": f"{local:%A, %-d %B %Y, %H:%M:%S.%f}",
-        "ago": timesince(entry.created_at).replace("0\xa0minutes", "less than a minute"),
+        "ago": ago(entry.created_at),
         "zone": timezone.get_current_timezone_name(),
         "utc": f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}",
         "written": written(entry.created_at),

@@ -22,7 +22,7 @@ SCOPES = {
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the scopes as the page offers it, with the address of the same question there."""
+    """One of the things to choose from, here a scope, with the address of the same question there."""
 
     words: str
     title: str
