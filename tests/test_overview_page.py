@@ -177,7 +177,7 @@ def test_a_site_that_fell_silent_says_since_when(visitor, site):
 @pytest.mark.parametrize("who", ["staff", "administrator"])
 def test_an_empty_book_says_what_will_be_here_and_how_to_begin(request, signed_in, site, who):
     page = signed_in(request.getfixturevalue(who)).get(PAGE).text
-    assert "Acme has no API requests yet" in page
+    assert "Acme has no API requests in the book" in page
     assert "import_logs access.log.gz --site acme" in page
     assert ("/acme/settings/keys/" in page.partition("<main")[2]) == (who == "administrator")
     assert "chart__plot" not in page
@@ -264,6 +264,13 @@ def test_what_parent_site_users_did_can_be_looked_over(signed_in, administrator,
         found = numbers(visitor.get(f"{address}?scope=parent&last=24h").text)
         assert [count_at(visitor, href) for href, _ in found] == [number for _, number in found]
         assert max(number for _, number in found) == 1
+
+
+def test_where_parent_site_users_did_nothing_the_page_says_so(signed_in, administrator, site, child):
+    make_entry(child)
+    page = signed_in(administrator).get(f"{PAGE}?scope=parent").text
+    assert figures(page)["API requests"] == "0 as before"
+    assert figures(page)["Last API request"] == "none yet"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -176,7 +176,8 @@ def found(question: Question) -> dict[str, object]:
     errors = in_time(PART_MS, lambda: answers.top_errors(question, MOST))
     newest = max(last.values(), key=lambda entry: entry.created_at) if last else None
     return {
-        "is_new": last == {},
+        "is_new": last == {} and question.always is None,
+        "is_last_known": last is not None,
         "newest": newest,
         "newest_address": newest and entry_address(question.site(newest.site_id), newest),
         "newest_ago": newest and ago(newest.created_at),
