@@ -174,6 +174,21 @@ def test_a_site_that_fell_silent_says_since_when(visitor, site):
     assert "Nothing since" not in shown(visitor.get(f"{PAGE}?last=30d").text)
 
 
+def test_a_silent_site_is_not_heard_of_because_somebody_looks(visitor, site):
+    make_entry(site, created_at=ago(days=9))
+    make_entry(site, user_id="gatebook:1", username="bob", request_path=PAGE)
+    make_entry(site, created_at=ago(days=8), username=None, user_id=None)
+    assert figures(visitor.get(PAGE).text)["API requests"].startswith("1 ")
+    assert figures(visitor.get(PAGE).text)["Last API request"].startswith("1 week ago")
+
+
+def test_a_book_of_nothing_but_its_readers_is_shown_below_how_to_begin(visitor, site):
+    make_entry(site, user_id="gatebook:1", username="bob", request_path=PAGE)
+    page = visitor.get(PAGE).text
+    assert "Acme has no API requests in the book but those of its readers" in shown(page)
+    assert figures(page)["API requests"].startswith("1 ")
+
+
 @pytest.mark.parametrize("who", ["staff", "administrator"])
 def test_an_empty_book_says_what_will_be_here_and_how_to_begin(request, signed_in, site, who):
     page = signed_in(request.getfixturevalue(who)).get(PAGE).text

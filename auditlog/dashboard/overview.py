@@ -174,9 +174,11 @@ def found(question: Question) -> dict[str, object]:
     last = in_time(PART_MS, lambda: overview.last_received(question))
     durations = in_time(PART_MS, lambda: (answers.percentiles(question),))
     errors = in_time(PART_MS, lambda: answers.top_errors(question, MOST))
+    is_new = last == {} and question.always is None
     newest = max(last.values(), key=lambda entry: entry.created_at) if last else None
     return {
-        "is_new": last == {} and question.always is None,
+        "is_new": is_new,
+        "is_empty": is_new and volume is not None and not volume.total.count,
         "is_last_known": last is not None,
         "newest": newest,
         "newest_address": newest and entry_address(question.site(newest.site_id), newest),

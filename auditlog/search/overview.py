@@ -14,6 +14,7 @@ from django.db.models import Count, Max, Min
 from django.db.models.functions import Coalesce
 
 from auditlog.models import ApiRequestLog
+from auditlog.models.log import OWN_ACCOUNT
 from auditlog.search.answers import Percentiles, percentiles_of
 from auditlog.search.keys import KEYS, alternatives
 from auditlog.search.question import Question, site_retention
@@ -93,7 +94,10 @@ def durations_by_api_name(question: Question) -> list[tuple[str, Percentiles]]:
 
 
 def last_received(question: Question) -> dict[int, ApiRequestLog]:
-    """Return the newest entry that each site of the question still keeps, whatever time is asked for."""
+    """Return the newest entry that each site of the question still keeps, whatever time is asked for.
+
+    What Gatebook's own readers did does not count: a silent site would be heard of each time somebody looks.
+    """
     now = datetime.now(UTC)
     newest = {}
     for site in question.sites:
@@ -101,7 +105,8 @@ def last_received(question: Question) -> dict[int, ApiRequestLog]:
         of_site = question.about([site], kept)
         for time in slices(of_site.reach):
             with part():
-                entry = of_site.within(time).rows().order_by("-created_at", "-request_id").first()
+                rows = of_site.within(time).rows().exclude(user_id__startswith=OWN_ACCOUNT)
+                entry = rows.order_by("-created_at", "-request_id").first()
             if entry:
                 newest[site.pk] = entry
                 break
