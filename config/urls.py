@@ -5,8 +5,9 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from auditlog.dashboard.around import around_page
 from auditlog.dashboard.columns import arrange_columns
-from auditlog.dashboard.entry import entry_page
+from auditlog.dashboard.entry import entry_json, entry_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
@@ -40,6 +41,8 @@ urlpatterns = [
     path("<slug:site_slug>/logs/", log_page, name="logs"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
+    path("<slug:site_slug>/logs/entry.json", entry_json, name="entry_json"),
+    path("<slug:site_slug>/logs/entry/around", around_page, name="entry_around"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
     path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),
     path("<slug:site_slug>/settings/", RedirectView.as_view(pattern_name="settings_keys"), name="settings"),
