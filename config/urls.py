@@ -14,6 +14,7 @@ from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.live import newer_rows
 from auditlog.dashboard.logs import log_page
+from auditlog.dashboard.overview import more_page, overview_page
 from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
 from auditlog.dashboard.settings.members import add_member, change_role, members_page, remove_member
 from auditlog.dashboard.settings.quarantine import discard_lines, quarantine_page, send_again
@@ -40,6 +41,8 @@ urlpatterns = [
     path("v1/traces", traces, name="otlp_traces"),
     path("hijack/", include("hijack.urls")),
     path("<slug:site_slug>/", site_page, name="site"),
+    path("<slug:site_slug>/overview/", overview_page, name="overview"),
+    path("<slug:site_slug>/overview/more", more_page, name="overview_more"),
     path("<slug:site_slug>/logs/", log_page, name="logs"),
     path("<slug:site_slug>/logs/chart", chart_part, name="chart"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),

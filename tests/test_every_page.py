@@ -20,6 +20,8 @@ from tests.book import ago, make_entry
 SignIn = Callable[[User], Client]
 
 PAGES = {
+    "overview": "/acme/overview/",
+    "who and what": "/acme/overview/more",
     "log page": "/acme/logs/",
     "chart": "/acme/logs/chart",
     "facets": "/acme/logs/facets",

@@ -187,8 +187,9 @@ def all_errors(query: QueryDict, site: Site) -> dict[str, str]:
 
 def form_choices(form: Form, start: datetime | None, end: datetime | None) -> dict[str, object]:
     """Return what the form offers: the fields below "More filters" and "Leave out", and the choices."""
-    more = [form[name] for name in form.fields if name not in (*FIRST_KEYS, "q") and not name.startswith("-")]
-    without = [form[name] for name in form.fields if name.startswith("-")]
+    fields = [form[name] for name in form.fields if "site" not in name or form.data.get("scope") or form[name].value()]
+    more = [field for field in fields if field.name not in (*FIRST_KEYS, "q") and not field.name.startswith("-")]
+    without = [field for field in fields if field.name.startswith("-")]
     return {
         "spans": timerange.LAST_IN_WORDS.items(),
         "start": start,

@@ -184,9 +184,12 @@ def percentiles(question: Question) -> Percentiles | None:
         for bucket, requests in source.grouped("duration_bucket"):
             if bucket is not None:
                 counts[bucket] += requests
+    return percentiles_of(counts) if counts else None
+
+
+def percentiles_of(counts: Counter[int]) -> Percentiles:
+    """Return the percentiles of at least one request, counted by the buckets of their durations."""
     requests = counts.total()
-    if not requests:
-        return None
     return Percentiles(
         requests, *(typical_ms(_bucket_at(counts, ceil(share * requests))) for share in (0.5, 0.95, 0.99))
     )

@@ -149,16 +149,18 @@ class Question:
         """Return the same question about a part of its time."""
         return replace(self, time=time, spans=within(self.spans, time))
 
+    def about(self, sites: Sequence[Site], time: TimeRange) -> Question:
+        """Return the same question about other sites and another time, from the beginning of its answer."""
+        spans = _spans_in_sight(sites, time)
+        return replace(self, sites=tuple(sites), time=time, spans=spans, after=None, before=None)
+
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
         length = self.time.end - self.time.start
         if length > self.time.start - EPOCH:
             return None
-        time = TimeRange(self.time.start - length, self.time.start)
-        spans = _spans_in_sight(self.sites, time)
-        if [span.time.start for span in spans] != [time.start]:
-            return None
-        return replace(self, time=time, spans=spans, after=None, before=None)
+        before = self.about(self.sites, TimeRange(self.time.start - length, self.time.start))
+        return before if [span.time.start for span in before.spans] == [before.time.start] else None
 
     def columns_asked(self, without: str | None = None) -> set[str]:
         """Return the columns that the conditions look at."""
