@@ -161,7 +161,7 @@ def test_asking_adds_nothing_to_the_book(page: Page):
     with page.expect_response("**/logs/newer?**"):
         pass
     page.wait_for_timeout(7_000)
-    page.goto(f"/{SITE}/logs/?path=*newer*&last=15m")
+    page.goto(f"/{SITE}/logs/?path=*newer*&user=administrator&last=15m")
     expect(page.get_by_role("heading", name=re.compile("Nothing"))).to_be_visible()
 
 
