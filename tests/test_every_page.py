@@ -26,6 +26,7 @@ PAGES = {
     "CSV": "/acme/logs.csv",
     "JSON lines": "/acme/logs.jsonl",
     "site": "/acme/",
+    "views": "/acme/views/",
     "API keys": "/acme/settings/keys/",
     "members": "/acme/settings/members/",
     "retention": "/acme/settings/retention/?days=7",

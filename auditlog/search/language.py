@@ -24,6 +24,7 @@ VIEW_KEYS = {
     "after": "use from: and to: for a time",
     "before": "use from: and to: for a time",
     "columns": "choose them under Columns",
+    "view": "open it under Views",
 }
 """Keys of the address that change what is shown of the answer, not the question; and what to do instead."""
 CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))
@@ -179,6 +180,12 @@ def written(query: QueryDict) -> str:
         if name in CONDITION_KEYS and values:
             words.append(f"{name}:{_value_as_word(terms.joined(values))}")
     return " ".join([*words, *(text for text in query.getlist("q") if text.strip())])
+
+
+def in_words(query: QueryDict) -> str:
+    """Write an address as one line for the search box, the time included."""
+    times = [f"{key}:{value}" for key in TIME_KEYS if (value := query.get(key))]
+    return " ".join(filter(None, [written(query), *times]))
 
 
 def _tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:

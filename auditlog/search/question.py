@@ -185,7 +185,9 @@ class Question:
             params["to"] = [timerange.written(self.time.end)]
         for key, value in (changes or {}).items():
             params[key] = [] if value is None else [value]
-        return urlencode([(key, value) for key, values in params.items() for value in values], safe="*,:/.><")
+        pairs = [(key, value) for key, values in params.items() for value in values]
+        # Never empty: an address that asks nothing leads to the reader's default view.
+        return urlencode(pairs or [("last", timerange.DEFAULT_LAST)], safe="*,:/.><")
 
 
 def site_retention(site: Site) -> timedelta:
