@@ -224,6 +224,7 @@ def test_a_view_that_is_not_understood_any_more_shows_its_fault_and_is_not_chang
     view = SavedView.objects.create(site=site, owner=staff, name="Old", query="colour=red&status=failure")
     page = visitor.get(PAGE)
     assert page.status_code == 200
+    assert "<bdi>colour=red&amp;status=failure</bdi>" in page.text
     assert "Not understood any more: colour: is not a search key" in page.text
     page = visitor.get(f"{LOGS}?{view.query}&view={view.pk}")
     assert page.status_code == 400

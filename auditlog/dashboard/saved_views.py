@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from urllib.parse import unquote_plus
 
 from django import forms
 from django.contrib import messages
@@ -296,7 +297,7 @@ def _row(request: HttpRequest, site: Site, view: View) -> Row:
         columns.chosen(query)
         order = Question.from_query(query, [site]).order
     except QuestionError as error:
-        return replace(row, fault=visible(str(error)))
+        return replace(row, asks=visible(unquote_plus(view.query)), fault=visible(str(error)))
     return replace(row, sorted_by="" if order == Order() else COLUMNS[order.column])
 
 
