@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from auditlog.dashboard.columns import keep_columns
 from auditlog.dashboard.entry import entry_page
+from auditlog.dashboard.export import export_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
@@ -45,6 +46,7 @@ urlpatterns = [
     path("<slug:site_slug>/logs/", log_page, name="logs"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
+    path("<slug:site_slug>/logs/export", export_page, name="export"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
     path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),
     path("<slug:site_slug>/views/", views_page, name="views"),

@@ -23,6 +23,7 @@ PAGES = {
     "log page": "/acme/logs/",
     "facets": "/acme/logs/facets",
     "entry page": "/acme/logs/entry?request=known",
+    "export": "/acme/logs/export",
     "CSV": "/acme/logs.csv",
     "JSON lines": "/acme/logs.jsonl",
     "site": "/acme/",
@@ -32,7 +33,7 @@ PAGES = {
     "retention": "/acme/settings/retention/?days=7",
     "quarantine": "/acme/settings/quarantine/",
 }
-FOR_ADMINISTRATORS = {"CSV": 403, "JSON lines": 403} | dict.fromkeys(
+FOR_ADMINISTRATORS = dict.fromkeys(("export", "CSV", "JSON lines"), 403) | dict.fromkeys(
     ("API keys", "members", "retention", "quarantine"), 404
 )
 """Pages that staff does not see → what they get instead."""

@@ -201,8 +201,8 @@ def test_the_interface_is_shown_by_its_label(visitor, site):
 
 def test_only_administrators_are_offered_the_download(visitor, signed_in, administrator, site):
     make_entry(site)
-    assert "/acme/logs.csv" not in visitor.get("/acme/logs/").text
-    assert "/acme/logs.csv" in signed_in(administrator).get("/acme/logs/").text
+    assert "/acme/logs/export" not in visitor.get("/acme/logs/").text
+    assert "/acme/logs/export?" in signed_in(administrator).get("/acme/logs/").text
 
 
 def test_each_condition_can_be_dropped(visitor, site):
