@@ -146,6 +146,7 @@ def _essence(query: QueryDict) -> dict[str, list[str]]:
     asked = {key: values for key, values in kept.items() if values and key not in ("after", "before", "view")}
     if "request" not in asked and asked.get("last") == [DEFAULT_LAST]:
         del asked["last"]
-    if asked.get("sort") == ["-created_at"]:
-        del asked["sort"]
+    for key, default in (("sort", "-created_at"), ("scope", "site")):
+        if asked.get(key) == [default]:
+            del asked[key]
     return asked

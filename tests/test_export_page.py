@@ -138,6 +138,18 @@ def test_administrators_of_the_parent_export_a_child_site_and_its_staff_does_not
     assert signed_in(child_staff).get("/acme/logs/export").status_code == 404
 
 
+def test_an_export_of_several_sites_names_them_on_its_page_and_in_the_book(visitor, site, child, own_entries):
+    make_entry(site)
+    make_entry(child)
+    page = visitor.get(f"{PAGE}?scope=children&columns=request_path").text
+    assert "Export 2 API requests" in page
+    assert "of Acme, Acme Europe" in page
+    (size, *_) = re.findall(r'<span class="export__size">(\d+)\xa0bytes</span>', page)
+    file = sent(visitor, "/acme/logs.csv", forms(page)["/acme/logs.csv"])
+    assert len(file) == int(size) == len(b"Site,Path\nacme,\nacme-eu,\n")
+    assert (own_entries()[-1].details["rows"], own_entries()[-1].details["sites"]) == ("2", "acme, acme-eu")
+
+
 def test_dates_are_written_as_the_clocks_of_the_reader_show(visitor, site):
     for minute in (30, 90):  # the hour from 2 to 3 in Berlin is there twice
         make_entry(site, created_at=datetime(2026, 10, 25, minute // 60, minute % 60, tzinfo=UTC))
@@ -227,7 +239,7 @@ def test_a_download_that_broke_off_is_in_the_book_without_a_hash(visitor, hundre
 
 
 def named(site: Site, **query: str) -> str:
-    return file_name(Question.from_query(QueryDict(urlencode(query)), [site]), "csv")
+    return file_name(site, Question.from_query(QueryDict(urlencode(query)), [site]), "csv")
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_a_view_that_is_not_understood_any_more_shows_its_fault_and_is_not_chang
     page = visitor.get(PAGE)
     assert page.status_code == 200
     assert "<bdi>colour=red&amp;status=failure</bdi>" in page.text
-    assert "Not understood any more: colour: is not a search key" in page.text
+    assert "Cannot be asked: colour: is not a search key" in page.text
     page = visitor.get(f"{LOGS}?{view.query}&view={view.pk}")
     assert page.status_code == 400
     assert "is not a search key" in page.text
@@ -235,6 +235,16 @@ def test_a_view_that_is_not_understood_any_more_shows_its_fault_and_is_not_chang
     assert page.status_code == 400
     assert f"{LOGS}?last=24h&amp;view=everything" in page.text
     assert saved("Old").query == "colour=red&status=failure"
+
+
+def test_a_view_of_the_child_sites_is_for_those_who_see_them(visitor, boss, child):
+    save(boss, "scope=children&last=7d", reach="everyone")
+    address = f"{LOGS}?{saved().query}&view={saved().pk}"
+    assert 'aria-current="page"><bdi>Failed</bdi>' in boss.get(address).text
+    assert visitor.get(address).status_code == 400
+    assert "Cannot be asked: scope: children asks for child sites" in visitor.get(PAGE).text
+    assert "Cannot be asked" not in boss.get(PAGE).text
+    assert save(visitor, "scope=children&last=7d", name="Mine").status_code == 400
 
 
 @pytest.mark.parametrize("view", BUILT_IN.values(), ids=BUILT_IN)
@@ -363,5 +373,5 @@ def test_the_pages_ask_the_database_a_fixed_number_of_times(visitor, staff, site
     )
     with django_assert_max_num_queries(6):  # session, user, site, views, default views; the capture's own
         visitor.get(PAGE)
-    with django_assert_max_num_queries(28):  # two for the menu, however many views it lists
+    with django_assert_max_num_queries(29):  # two for the menu, however many views it lists
         visitor.get(LOGS)

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import columns
+from auditlog.dashboard import columns, lens
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.text import visible
@@ -28,7 +28,7 @@ from auditlog.search.answers import Total
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import Rows
 from auditlog.search.language import in_words
-from auditlog.search.question import Question
+from auditlog.search.question import Order, Question
 from auditlog.search.snapshot import one_snapshot
 
 COUNT_BUDGET_MS = 3_000
@@ -60,7 +60,7 @@ def export_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         if address := clean_address(request):
             return HttpResponseRedirect(address)
         shown = columns.of_reader(request)
-        question = Question.from_query(request.GET, [site])
+        question = lens.question_of(request, site)
     except QuestionError as error:
         note_refusal(request, error)
         errors = [(visible(key), visible(sentence)) for key, sentence in error.errors.items()]
@@ -70,13 +70,19 @@ def export_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         total = volume.total if volume else in_time(COUNT_BUDGET_MS, lambda: answers.total(question))
 
         def of_csv(names: list[str]) -> Size:
-            return size(question, total, csv.heading(names), lambda found: csv.values(found, names), csv.OPTIONS)
+            return size(
+                question,
+                total,
+                csv.heading(question, names),
+                lambda found: csv.values(question, found, names),
+                csv.OPTIONS,
+            )
 
         choices = [
-            Choice(f"the {len(names)} {which}", ",".join(names), of_csv(names))
-            for names, which in ((shown, "shown"), (list(COLUMNS), "of every entry"))
+            Choice(words, ",".join(names), of_csv(names))
+            for names, words in ((shown, f"the {len(shown)} shown"), (list(COLUMNS), f"all {len(COLUMNS)}"))
         ]
-        lines = size(question, total, b"", lambda found: jsonl.values(found, site.slug), jsonl.OPTIONS)
+        lines = size(question, total, b"", lambda found: jsonl.values(question, found), jsonl.OPTIONS)
         is_sorted = in_time(COUNT_BUDGET_MS, lambda: pages.possible_order(question)) == question.order
     asked = QueryDict(question.query({"view": None, "columns": None}, resolved=True))
     own = {"api": "logs_csv,logs_jsonl", "last": "30d"}
@@ -87,11 +93,13 @@ def export_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "back": question.query(),
         "total": total,
         "is_sorted": is_sorted,
+        "sorted_by": is_sorted and question.order != Order() and COLUMNS[question.order.column],
+        "sites": len(question.sites) > 1 and ", ".join(each.name for each in question.sites),
         "choices": choices[:1] if shown == list(COLUMNS) else choices,
         "shown": ", ".join(COLUMNS[name] for name in shown),
         "lines": lines,
         "zone": timezone.get_current_timezone_name(),
-        "names": {"csv": file_name(question, "csv"), "jsonl": file_name(question, "jsonl")},
+        "names": {"csv": file_name(site, question, "csv"), "jsonl": file_name(site, question, "jsonl")},
         "exports": f"{reverse('logs', args=[site.slug])}?{urlencode(own)}",
     }
     return render(request, "export.html", context)

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from auditlog import access, saved_views
-from auditlog.dashboard import columns
+from auditlog.dashboard import columns, lens
 from auditlog.dashboard.address import cleaned
 from auditlog.dashboard.settings.refusal import note_faults, note_refusal
 from auditlog.dashboard.text import visible
@@ -98,9 +98,10 @@ class QueryForm(forms.Form):
 
     query = forms.CharField(widget=forms.HiddenInput, error_messages={"required": "Names no question."})
 
-    def __init__(self, site: Site, *args: object, **kwargs: object) -> None:
+    def __init__(self, request: HttpRequest, site: Site) -> None:
+        self.request = request
         self.site = site
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(request.POST)
 
     def clean_query(self) -> str:
         """Return the question as the log page would write it; what belongs to one page of the answer is left out."""
@@ -110,7 +111,7 @@ class QueryForm(forms.Form):
         try:
             query = cleaned(query)
             columns.chosen(query)
-            text = Question.from_query(query, [self.site]).query()
+            text = lens.question_of(self.request, self.site, query).query()
         except QuestionError as error:
             raise forms.ValidationError(visible(str(error))) from None
         if len(text) > QUERY_LENGTH:
@@ -123,8 +124,8 @@ class ViewForm(NameForm, QueryForm):
 
     opens = forms.BooleanField(label="Open API Logs with it, for me", required=False)
 
-    def __init__(self, site: Site, *args: object, **kwargs: object) -> None:
-        super().__init__(site, *args, **kwargs)
+    def __init__(self, request: HttpRequest, site: Site) -> None:
+        super().__init__(request, site)
         choices = [(ME, "only me"), (EVERYONE, f"everyone on {site.name}")]
         self.fields["reach"] = forms.ChoiceField(
             label="For",
@@ -148,7 +149,7 @@ def save_view(request: HttpRequest, site_slug: str) -> HttpResponse:
     site = access.site_or_404(request, site_slug)
     if request.method != "POST":
         return redirect("views", site.slug)
-    form = ViewForm(site, request.POST)
+    form = ViewForm(request, site)
     if form.is_valid():
         asked = form.cleaned_data
         for_everyone = asked["reach"] == EVERYONE
@@ -173,7 +174,7 @@ def change_view(request: HttpRequest, site_slug: str, view_id: int) -> HttpRespo
     site, view = _to_change(request, site_slug, view_id)
     if request.method != "POST":
         return redirect("views", site.slug)
-    form = QueryForm(site, request.POST)
+    form = QueryForm(request, site)
     if not form.is_valid():
         return _refused(request, site, form)
     view.query = form.cleaned_data["query"]
@@ -286,7 +287,7 @@ class Row:
     sorted_by: str = ""
     """The heading, where it is not the Date."""
     fault: str = ""
-    """Why it cannot be asked any more."""
+    """Why this reader cannot ask it, or nobody can any more."""
 
 
 def _row(request: HttpRequest, site: Site, view: View) -> Row:
@@ -295,7 +296,7 @@ def _row(request: HttpRequest, site: Site, view: View) -> Row:
     row = Row(view, visible(in_words(query)), may_change)
     try:
         columns.chosen(query)
-        order = Question.from_query(query, [site]).order
+        order = lens.question_of(request, site, query).order
     except QuestionError as error:
         return replace(row, asks=visible(unquote_plus(view.query)), fault=visible(str(error)))
     return replace(row, sorted_by="" if order == Order() else COLUMNS[order.column])

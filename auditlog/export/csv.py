@@ -38,24 +38,27 @@ def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
 
 def lines(question: Question, names: list[str], zone: str = "UTC") -> Iterator[bytes]:
     """Yield the file in blocks: the headings, then a line per row; dates as the clocks of `zone` show them."""
-    yield heading(names, zone)
-    yield from rows.in_blocks(question, lambda found: rows.copy(values(found, names, zone), OPTIONS), _BROKEN_OFF, zone)
+    yield heading(question, names, zone)
+    yield from rows.in_blocks(
+        question, lambda found: rows.copy(values(question, found, names, zone), OPTIONS), _BROKEN_OFF, zone
+    )
 
 
-def heading(names: list[str], zone: str = "UTC") -> bytes:
+def heading(question: Question, names: list[str], zone: str = "UTC") -> bytes:
     """Return the first line; another zone than UTC stands beside the Date."""
     line = io.StringIO()
-    headings = {
-        **COLUMNS,
-        "created_at": COLUMNS["created_at"] if zone == "UTC" else f"{COLUMNS['created_at']} ({zone})",
-    }
-    csv.writer(line, lineterminator="\n").writerow([headings[name] for name in names])
+    date = COLUMNS["created_at"] if zone == "UTC" else f"{COLUMNS['created_at']} ({zone})"
+    sites = ["Site"] if len(question.sites) > 1 else []
+    csv.writer(line, lineterminator="\n").writerow(
+        [*sites, *(date if name == "created_at" else COLUMNS[name] for name in names)]
+    )
     return line.getvalue().encode()
 
 
-def values(found: Rows, names: list[str], zone: str = "UTC") -> QuerySet:
-    """Return the cells of the rows."""
-    return found.values_list(*(cell(name, zone) for name in names))
+def values(question: Question, found: Rows, names: list[str], zone: str = "UTC") -> QuerySet:
+    """Return the cells of rows that the question finds."""
+    sites = [rows.by_site(question, lambda site: site.slug)] if len(question.sites) > 1 else []
+    return found.values_list(*sites, *(cell(name, zone) for name in names))
 
 
 def cell(name: str, zone: str = "UTC") -> Combinable:

@@ -37,21 +37,21 @@ def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
 
 def lines(question: Question) -> Iterator[bytes]:
     """Yield the file in blocks: an object per row, without what it has no value for."""
-    (site,) = question.sites
-    yield from rows.in_blocks(question, lambda found: rows.copy(values(found, site.slug), OPTIONS), _BROKEN_OFF)
+    yield from rows.in_blocks(question, lambda found: rows.copy(values(question, found), OPTIONS), _BROKEN_OFF)
 
 
-def values(found: Rows, site_slug: str) -> QuerySet:
-    """Return the lines of the rows."""
-    return found.values_list(entry(site_slug))
+def values(question: Question, found: Rows) -> QuerySet:
+    """Return the lines of rows that the question finds."""
+    return found.values_list(entry(question))
 
 
-def entry(site_slug: str) -> Combinable:
+def entry(question: Question) -> Combinable:
     """Return the expression of one row's line.
 
     Texts put together: concat leaves out what is null, and is faster than json_build_object, which does not.
     """
-    pieces = [Value(f'{{"site":"{site_slug}"'), *map(_piece, (*FIELDS, "success")), Value("}")]
+    site = rows.by_site(question, lambda site: f'{{"site":"{site.slug}"')
+    pieces = [site, *map(_piece, (*FIELDS, "success")), Value("}")]
     return Func(*pieces, function="concat", output_field=TextField())
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import UTC, timedelta
 
+from auditlog.models import Site
 from auditlog.search.question import Question
 
 LONGEST = 60
@@ -15,10 +16,10 @@ _PLAIN = re.compile(r"[^a-z0-9]+")
 """What no system, shell or header minds, whoever wrote the values."""
 
 
-def file_name(question: Question, extension: str) -> str:
-    """Return a name that says the site, what was asked and the UTC days."""
-    (site,) = question.sites
-    return f"{'-'.join(filter(None, [site.slug, 'api-logs', _asked(question), _days(question)]))}.{extension}"
+def file_name(site: Site, question: Question, extension: str) -> str:
+    """Return a name that says the site or its scope, what was asked and the UTC days."""
+    scope = "" if question.sites == (site,) else _plain(question.filters.data.get("scope", ""))
+    return f"{'-'.join(filter(None, [site.slug, scope, 'api-logs', _asked(question), _days(question)]))}.{extension}"
 
 
 def _asked(question: Question) -> str:

@@ -10,7 +10,8 @@ from hashlib import sha256
 
 from django.core.exceptions import EmptyResultSet
 from django.db import DataError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, TextField, Value, When
+from django.db.models.expressions import Combinable
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -23,9 +24,10 @@ from psycopg import ClientCursor
 from psycopg.errors import QueryCanceled
 
 from auditlog import access
-from auditlog.dashboard import columns
+from auditlog.dashboard import columns, lens
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.export.name import file_name
+from auditlog.models import Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import pages
 from auditlog.search.errors import QuestionError
@@ -75,17 +77,19 @@ def answer(
         query = request.GET.copy()
         zone, is_compressed = _written_how(query, allowed)
         chosen = columns.chosen(query) or list(COLUMNS)
-        question = Question.from_query(query, [site])
+        question = lens.question_of(request, site, query)
     except QuestionError as error:
         note_refusal(request, error)
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     capture = capture_of(request)
     capture.details["question"] = in_words(QueryDict(question.query(resolved=True)))
+    if question.sites != (site,):
+        capture.details["sites"] = ", ".join(each.slug for each in question.sites)
     if is_compressed:
         extension, content_type = f"{extension}.gz", "application/gzip"
     body = _sent(lines(question, chosen, zone), capture, is_compressed=is_compressed)
     response = StreamingHttpResponse(body, content_type=content_type)
-    response["Content-Disposition"] = f'attachment; filename="{file_name(question, extension)}"'
+    response["Content-Disposition"] = f'attachment; filename="{file_name(site, question, extension)}"'
     return response
 
 
@@ -148,6 +152,14 @@ def _sent(blocks: Iterator[bytes], capture: Capture, *, is_compressed: bool) -> 
 def compressor() -> zlib._Compress:
     """Return what makes gzip of a file, without a name or time in it: equal files stay equal."""
     return zlib.compressobj(wbits=_GZIP)
+
+
+def by_site(question: Question, text: Callable[[Site], str]) -> Combinable:
+    """Return the expression of what `text` says of a row's site."""
+    if len(question.sites) == 1:
+        return Value(text(question.sites[0]))
+    named = [When(site_id=site.pk, then=Value(text(site))) for site in question.sites]
+    return Case(*named, output_field=TextField())
 
 
 def in_blocks(
