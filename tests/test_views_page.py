@@ -243,7 +243,9 @@ def test_a_view_of_the_child_sites_is_for_those_who_see_them(visitor, boss, chil
     assert 'aria-current="page"><bdi>Failed</bdi>' in boss.get(address).text
     assert visitor.get(address).status_code == 400
     assert "Cannot be asked: scope: children asks for child sites" in visitor.get(PAGE).text
-    assert "Cannot be asked" not in boss.get(PAGE).text
+    page = boss.get(PAGE).text
+    assert "Cannot be asked" not in page
+    assert "last:7d</bdi></code>, this site with its child sites" in page
     assert save(visitor, "scope=children&last=7d", name="Mine").status_code == 400
 
 

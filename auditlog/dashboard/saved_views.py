@@ -284,6 +284,8 @@ class Row:
     view: View
     asks: str
     may_change: bool
+    scope: str
+    """The sites, where these are more than this one, or others."""
     sorted_by: str = ""
     """The heading, where it is not the Date."""
     fault: str = ""
@@ -293,7 +295,8 @@ class Row:
 def _row(request: HttpRequest, site: Site, view: View) -> Row:
     query = QueryDict(view.query)
     may_change = view.saved is not None and access.may_change_view(request.user, view.saved, site)
-    row = Row(view, visible(in_words(query)), may_change)
+    scope = query.get("scope", "site")
+    row = Row(view, visible(in_words(query)), may_change, "" if scope == "site" else lens.SCOPES.get(scope, ""))
     try:
         columns.chosen(query)
         order = lens.question_of(request, site, query).order

@@ -100,7 +100,7 @@ def _written_how(query: QueryDict, allowed: tuple[str, ...]) -> tuple[str, bool]
         if len(values) > 1:
             raise QuestionError({key: "is given more than once."})
     (zone,), (compress,) = given.get("zone", ["UTC"]), given.get("compress", [""])
-    if not _is_zone(zone):
+    if zone != "UTC" and not _is_zone(zone):
         raise QuestionError({"zone": f"{zone} is not a time zone, expected one such as UTC or Europe/Berlin."})
     if compress not in ("", "gzip"):
         raise QuestionError({"compress": f"{compress} is not known, expected gzip."})
