@@ -62,7 +62,6 @@ INSTALLED_APPS = [
     "csp",
     "django_filters",
     "django_htmx",
-    "django_tables2",
     "hijack",
     "hijack.contrib.admin",
 ]

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from auditlog.dashboard.columns import keep_columns
+from auditlog.dashboard.columns import arrange_columns
 from auditlog.dashboard.entry import entry_page
 from auditlog.dashboard.export import export_page
 from auditlog.dashboard.facets import facets_page
@@ -35,7 +35,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("accounts/sign-in/", SignIn.as_view(), name="login"),
     path("accounts/sign-out/", LogoutView.as_view(), name="logout"),
-    path("accounts/columns/", keep_columns, name="keep_columns"),
+    path("accounts/columns/", arrange_columns, name="arrange_columns"),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),  # one door
     path("admin/", admin.site.urls),
     path("api/rest/v1/api_request_logs", ingest, name="ingest"),

@@ -126,10 +126,11 @@ def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, t
         "/acme/logs/facets",
         f"/acme/logs/facets?{urlencode({'user': exactly(made.username or ''), '-api': '*'})}",
         f"/acme/logs/entry?{entry_query}",
+        f"/acme/logs/?{urlencode({'entry': f'acme,{written(made.created_at)},{made.request_id}'})}",
     ):
         page = visitor.get(address)
         assert page.status_code == 200
-        text_shown = re.sub(r' data-copy="[^"]*"', "", page.text)  # copied as it is, never shown
+        text_shown = re.sub(r' data-(copy|value|entry)="[^"]*"', "", page.text)  # taken as it is, never shown
         for raw in ("<script>alert", '" onmouseover', "\u202e", "\x00", "\ud800", "14{"):
             assert raw not in text_shown
 

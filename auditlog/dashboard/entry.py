@@ -93,14 +93,22 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     if entry is None:
         capture_of(request).error_type = "not-found/api-request-not-found"
         raise Http404(f"{site.name} has no API request with this Request-ID, or it is past the retention.")
-    local = timezone.localtime(entry.created_at)
-    path = entry.request_path or ""
     context = {
         "site": site,
+        "support_text": support_text(entry, site, request.build_absolute_uri(entry_address(site, entry))),
+        "back": way_back(request, site),
+        **facts(entry, site),
+    }
+    return render(request, "entry.html", context)
+
+
+def facts(entry: ApiRequestLog, site: Site) -> dict[str, object]:
+    """Return what `_entry_facts.html` shows of an entry, its title and its summary."""
+    local = timezone.localtime(entry.created_at)
+    title = f"{entry.request_method or label(entry.interface or '')} {entry.request_path or ''}".strip()
+    return {
         "entry": entry,
-        "title": visible(
-            middle(f"{entry.request_method or label(entry.interface or '')} {path}".strip(), TITLE_LENGTH)
-        ),
+        "title": visible(middle(title, TITLE_LENGTH)),
         "summary": summary(entry, site),
         "local": f"{local:%A, %-d %B %Y, %H:%M:%S.%f}",
         "ago": timesince(entry.created_at).replace("0\xa0minutes", "less than a minute"),
@@ -109,12 +117,9 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "written": written(entry.created_at),
         "groups": [(heading, list(fields_of(entry, names))) for heading, names in GROUPS.items()],
         "details": [(visible(key), visible(value)) for key, value in sorted((entry.details or {}).items())],
-        "support_text": support_text(entry, site, request.build_absolute_uri(entry_address(site, entry))),
         "request_id": visible(entry.request_id),
         "around": around(entry),
-        "back": way_back(request, site),
     }
-    return render(request, "entry.html", context)
 
 
 def fields_of(entry: ApiRequestLog, names: tuple[str, ...]) -> Iterator[Field]:

@@ -10,10 +10,11 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import chart, columns, lens
+from auditlog.dashboard import chart, columns, lens, panel
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.saved_views import default_address, menu
@@ -64,12 +65,15 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
             return HttpResponseRedirect(address)
         shown = columns.of_reader(request)
         question = lens.question_of(request, site)
+        beside = panel.named(request.GET.get("entry", ""), question.sites)
     except QuestionError as error:
         note_refusal(request, error)
         return render(request, "logs.html", refused(request, site, error), status=400)
     chips = conditions(question)
     with one_snapshot():
         page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(question))
+        if panel.is_asked_alone(request):
+            return panel.alone(request, beside, question, page)
         volume = in_time(CHART_BUDGET_MS, lambda: answers.volume(question, timezone.get_current_timezone()))
         total = volume and volume.total
         if page and not total:
@@ -87,7 +91,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "failures": volume and failures(question, volume),
         "chart": volume and chart.draw(volume, timezone.get_current_timezone(), lambda time: within(question, time)),
         "page": page,
-        "table": page and LogTable(page, shown, question),
+        "table": page and LogTable(page, shown, question, beside.entry if beside else None),
+        "panel": panel.drawn(request, beside, question, page),
         "order_words": order_words(page.order if page else question.order),
         "columns": [(name, COLUMNS[name], name in shown) for name in dict.fromkeys([*shown, *COLUMNS])],
         "days": days(question),
@@ -102,7 +107,9 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         **search_box(request.GET),
         **form_choices(question.filters.form, question.time.start, question.time.end),
     }
-    return render(request, "logs.html", context)
+    answer = render(request, "logs.html", context)
+    patch_vary_headers(answer, ["HX-Target"])
+    return answer
 
 
 def within(question: Question, time: TimeRange) -> str:

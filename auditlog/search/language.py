@@ -26,6 +26,7 @@ VIEW_KEYS = {
     "columns": "choose them under Columns",
     "view": "open it under Views",
     "scope": "choose the sites above the search",
+    "entry": "use request: for a Request-ID",
 }
 """Keys of the address that are no conditions, and what to do instead."""
 CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))
