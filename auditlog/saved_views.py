@@ -11,6 +11,7 @@ from django.http import QueryDict
 from auditlog import access
 from auditlog.access import Someone
 from auditlog.models import DefaultView, SavedView, Site
+from auditlog.search.question import OF_ONE_PAGE
 from auditlog.search.timerange import DEFAULT_LAST
 
 MOST_VIEWS = 50
@@ -143,7 +144,7 @@ def _store(saved: SavedView) -> None:
 def _essence(query: QueryDict) -> dict[str, list[str]]:
     """Return what an address asks and how it shows it, without what needs not be said."""
     kept = {key: [value for value in values if value] for key, values in query.lists()}
-    asked = {key: values for key, values in kept.items() if values and key not in ("after", "before", "view")}
+    asked = {key: values for key, values in kept.items() if values and key not in (*OF_ONE_PAGE, "view")}
     if "request" not in asked and asked.get("last") == [DEFAULT_LAST]:
         del asked["last"]
     for key, default in (("sort", "-created_at"), ("scope", "site")):

@@ -55,7 +55,7 @@ def test_a_view_is_saved_as_the_address_says_it_and_opened(visitor, site):
 
 def test_a_time_of_the_readers_zone_is_kept_in_utc(visitor, site):
     visitor.cookies["gatebook_zone"] = "Pacific/Kiritimati"
-    save(visitor, "from=2026-11-20T14:00&after=xyz&view=9")
+    save(visitor, "from=2026-11-20T14:00&after=xyz&entry=1,x,y&view=9")
     assert saved().query == "from=2026-11-20T00:00:00Z"
 
 

@@ -25,7 +25,7 @@ from auditlog.models.views import NAME_LENGTH, QUERY_LENGTH
 from auditlog.saved_views import BUILT_IN, EVERYTHING, NotSaved, View
 from auditlog.search.errors import QuestionError
 from auditlog.search.language import in_words
-from auditlog.search.question import Order, Question
+from auditlog.search.question import OF_ONE_PAGE, Order, Question
 from gatebook.capture import capture_of
 
 ME, EVERYONE = "me", "everyone"
@@ -106,7 +106,7 @@ class QueryForm(forms.Form):
     def clean_query(self) -> str:
         """Return the question as the log page would write it; what belongs to one page of the answer is left out."""
         query = QueryDict(self.cleaned_data["query"], mutable=True)
-        for key in ("after", "before", "view"):
+        for key in (*OF_ONE_PAGE, "view"):
             query.pop(key, None)
         try:
             query = cleaned(query)

@@ -187,7 +187,7 @@ class Question:
         the entry beside the table belong to one page and are left out unless given.
         """
         kept: Mapping[str, list[str]] = dict(self.filters.data.lists())
-        params = {key: [v for v in values if v] for key, values in kept.items() if key not in _OF_ONE_PAGE}
+        params = {key: [v for v in values if v] for key, values in kept.items() if key not in OF_ONE_PAGE}
         if resolved:
             params.pop("last", None)
             params["from"] = [timerange.written(self.time.start)]
@@ -249,4 +249,4 @@ def _columns_of(condition: Q) -> Iterator[str]:
 
 
 _ALLOWED = (*CONDITION_KEYS, "q", *TIME_KEYS, *VIEW_KEYS)
-_OF_ONE_PAGE = ("after", "before", "entry")
+OF_ONE_PAGE = ("after", "before", "entry")
