@@ -111,6 +111,13 @@ def test_a_count_that_is_not_known_is_said_to_be_more(visitor, hundred, monkeypa
     assert "Download CSV" in page
 
 
+def test_a_size_that_cannot_be_estimated_in_time_is_left_out(visitor, hundred, monkeypatch):
+    monkeypatch.setattr("auditlog.export.rows.SAMPLE_BUDGET_MS", 0)
+    page = visitor.get(PAGE).text
+    assert "Export 100 API requests" in page
+    assert "export__size" not in page
+
+
 def test_nothing_to_export_is_said(visitor, site):
     page = visitor.get(f"{PAGE}?user=nobody").text
     assert "Export 0 API requests" in page

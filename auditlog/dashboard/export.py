@@ -109,7 +109,7 @@ def size(
     question: Question, total: Total | None, head: bytes, values: Callable[[Rows], QuerySet], options: str
 ) -> Size:
     """Say how large a file will be: exactly where all of it was looked at, else by some of its rows."""
-    some = rows.sample(question, values, options)
+    some = rows.sample(question, values, options) if total and total.count else rows.Block()
     if total is None or (total.count and not some.rows):
         return Size("", "")
     squeezer = rows.compressor()
