@@ -27,17 +27,19 @@ PAGES = {
     "facets": "/acme/logs/facets",
     "newer rows": "/acme/logs/newer?since=0",
     "entry page": "/acme/logs/entry?request=known",
+    "export": "/acme/logs/export",
     "entry's JSON": "/acme/logs/entry.json?request=known",
     "around an entry": "/acme/logs/entry/around?request=known",
     "CSV": "/acme/logs.csv",
     "JSON lines": "/acme/logs.jsonl",
     "site": "/acme/",
+    "views": "/acme/views/",
     "API keys": "/acme/settings/keys/",
     "members": "/acme/settings/members/",
     "retention": "/acme/settings/retention/?days=7",
     "quarantine": "/acme/settings/quarantine/",
 }
-FOR_ADMINISTRATORS = {"CSV": 403, "JSON lines": 403} | dict.fromkeys(
+FOR_ADMINISTRATORS = dict.fromkeys(("export", "CSV", "JSON lines"), 403) | dict.fromkeys(
     ("API keys", "members", "retention", "quarantine"), 404
 )
 """Pages that staff does not see → what they get instead."""

@@ -17,6 +17,7 @@ from auditlog import access
 from auditlog.dashboard import chart, columns, lens, live, panel
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
+from auditlog.dashboard.saved_views import default_address, menu
 from auditlog.dashboard.search_box import search_box
 from auditlog.dashboard.table import LogTable
 from auditlog.dashboard.text import visible
@@ -60,7 +61,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     """Show the page of entries that the address asks for."""
     site = access.site_or_404(request, site_slug)
     try:
-        if address := clean_address(request):
+        if address := default_address(request, site) or clean_address(request):
             return HttpResponseRedirect(address)
         shown = columns.of_reader(request)
         question = lens.question_of(request, site)
@@ -102,6 +103,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "older": page and page.older and question.query({"sort": page.order.as_parameter(), "after": str(page.older)}),
         "can_export": access.administers(request.user, site),
         "resolved": question.query(resolved=True),
+        "views": menu(request, site, question, shown),
         "sort_limit": f"{pages.SORT_LIMIT:,}",
         **search_box(request.GET),
         **form_choices(question.filters.form, question.time.start, question.time.end),
@@ -156,6 +158,7 @@ def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str,
     return {
         "site": site,
         "form": form,
+        "views": menu(request, site),
         "last": query.get("last", ""),
         "errors": [
             (names.get(key, visible(key)), key, visible(sentence))

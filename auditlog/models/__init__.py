@@ -5,17 +5,19 @@ from auditlog.models.log import ApiRequestLog
 from auditlog.models.quarantine import DroppedLines, QuarantinedLine
 from auditlog.models.rollups import RollUp, TouchedDay, TouchedHour
 from auditlog.models.sites import Membership, Role, Site
-from auditlog.models.views import Preference
+from auditlog.models.views import DefaultView, Preference, SavedView
 
 __all__ = [
     "ApiKey",
     "ApiRequestLog",
+    "DefaultView",
     "DroppedLines",
     "Membership",
     "Preference",
     "QuarantinedLine",
     "Role",
     "RollUp",
+    "SavedView",
     "Scope",
     "Site",
     "TouchedDay",

@@ -24,6 +24,7 @@ VIEW_KEYS = {
     "after": "use from: and to: for a time",
     "before": "use from: and to: for a time",
     "columns": "choose them under Columns",
+    "view": "open it under Views",
     "scope": "choose the sites above the search",
     "entry": "use request: for a Request-ID",
 }
@@ -181,6 +182,12 @@ def written(query: QueryDict) -> str:
         if name in CONDITION_KEYS and values:
             words.append(f"{name}:{_value_as_word(terms.joined(values))}")
     return " ".join([*words, *(text for text in query.getlist("q") if text.strip())])
+
+
+def in_words(query: QueryDict) -> str:
+    """Write an address as one line for the search box, the time included."""
+    times = [f"{key}:{value}" for key in TIME_KEYS if (value := query.get(key))]
+    return " ".join(filter(None, [written(query), *times]))
 
 
 def _tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:

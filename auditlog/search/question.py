@@ -203,14 +203,16 @@ class Question:
         the entry beside the table belong to one page and are left out unless given.
         """
         kept: Mapping[str, list[str]] = dict(self.filters.data.lists())
-        params = {key: [v for v in values if v] for key, values in kept.items() if key not in _OF_ONE_PAGE}
+        params = {key: [v for v in values if v] for key, values in kept.items() if key not in OF_ONE_PAGE}
         if resolved:
             params.pop("last", None)
             params["from"] = [timerange.written(self.time.start)]
             params["to"] = [timerange.written(self.time.end)]
         for key, value in (changes or {}).items():
             params[key] = [] if value is None else [value]
-        return urlencode([(key, value) for key, values in params.items() for value in values], safe="*,:/.><")
+        pairs = [(key, value) for key, values in params.items() for value in values]
+        # Never empty: an address that asks nothing leads to the reader's default view.
+        return urlencode(pairs or [("last", timerange.DEFAULT_LAST)], safe="*,:/.><")
 
 
 def site_retention(site: Site) -> timedelta:
@@ -263,4 +265,4 @@ def _columns_of(condition: Q) -> Iterator[str]:
 
 
 _ALLOWED = (*CONDITION_KEYS, "q", *TIME_KEYS, *VIEW_KEYS)
-_OF_ONE_PAGE = ("after", "before", "entry")
+OF_ONE_PAGE = ("after", "before", "entry")
