@@ -34,7 +34,8 @@ def links(page: str, text: str) -> list[str]:
 
 def sentence(page: str) -> str:
     """What the page says it shows."""
-    said = re.search(r'<p class="said".*?</p>', page, re.DOTALL)[0]
+    said = re.search(r'<div class="said".*?</div>(?=\s*<div class="log__tools")', page, re.DOTALL)[0]
+    said = re.sub(r"<form.*?</form>|<a class=.chip__drop.*?</a>", "", said, flags=re.DOTALL)
     return re.sub(r"\s+([,.])(?!\d)", r"\1", re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", said))).strip()
 
 
@@ -64,12 +65,12 @@ def test_the_page_says_how_many_match_and_in_which_time(visitor, site):
     assert "newest first" in page
 
 
-def test_an_empty_answer_says_so(visitor):
+def test_an_empty_answer_says_so(visitor, site):
+    make_entry(site)
     page = visitor.get("/acme/logs/?user=nobody")
     assert page.status_code == 200
     assert rows(page.text) == []
     assert "Nothing matches" in page.text
-    assert "?user=*nobody*" in page.text
 
 
 @pytest.mark.parametrize(
@@ -330,13 +331,16 @@ def test_a_chart_over_its_budget_is_stopped_by_the_server(visitor, site, monkeyp
 def test_the_sentence_counts_everything_and_the_failures(visitor, site):
     write(site, [entry(response_code=500 if number % 8 == 0 else 200) for number in range(1_200)])
     page = visitor.get("/acme/logs/").text
-    assert sentence(page) == "1,200 API requests in the last 24 hours, newest first. 150 failures, 12.5 %."
+    assert (
+        sentence(page)
+        == "1,200 API requests in the last 24 hours, newest first. None the day before. 150 failures, 12.5 %."
+    )
     assert count_at(visitor, links(page, "150 failures")[0]) == 150
 
 
 def test_the_sentence_says_that_nothing_failed_and_is_silent_where_failures_are_asked_for(visitor, site):
     make_entry(site, response_code=200)
-    assert sentence(visitor.get("/acme/logs/").text).endswith("newest first. No failures.")
+    assert sentence(visitor.get("/acme/logs/").text).endswith("None the day before. No failures.")
     make_entry(site, response_code=500)
     assert "failures" not in sentence(visitor.get("/acme/logs/?status=failure").text)
 
@@ -433,5 +437,5 @@ def test_a_search_that_stops_early_says_how_far_it_came(visitor, site, monkeypat
 def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_assert_max_num_queries):
     write(site, [entry(username=f"user-{number}", impersonator_username="alice") for number in range(60)])
     visitor.get("/acme/logs/")
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(34):
         visitor.get("/acme/logs/")

@@ -57,6 +57,23 @@ def total(question: Question) -> Total:
 
 
 @dataclass(frozen=True)
+class Outcomes:
+    """How many matching requests there are, and how many of them failed."""
+
+    count: int
+    failures: int
+
+
+def outcomes(question: Question) -> Outcomes:
+    """Count the matching requests by status."""
+    counts: Counter[bool] = Counter()
+    for source in sources(question):
+        for success, requests in source.grouped("success"):
+            counts[success] += requests
+    return Outcomes(counts.total(), counts[False])
+
+
+@dataclass(frozen=True)
 class Bucket:
     """The successes and failures that began in one part of the time."""
 
@@ -102,6 +119,16 @@ def volume(question: Question, zone: tzinfo = UTC) -> Volume:
     return Volume(
         tuple(Bucket(time, counts[place, True], counts[place, False]) for place, time in enumerate(parts.ranges))
     )
+
+
+def newest(question: Question) -> datetime | None:
+    """Return when the newest matching request was made; None where there is none."""
+    for time in slices(question.reach):
+        with part():
+            found = question.within(time).rows().order_by("-created_at").values_list("created_at", flat=True).first()
+        if found:
+            return found
+    return None
 
 
 def by_day(question: Question) -> dict[date, int]:

@@ -177,8 +177,17 @@ def written(query: QueryDict) -> str:
     for name, values in query.lists():
         values = [value for value in values if value]
         if name in CONDITION_KEYS and values:
-            words.append(f"{name}:{_value_as_word(terms.joined(values))}")
+            words.append(f"{name}:{as_word(terms.joined(values))}")
     return " ".join([*words, *(text for text in query.getlist("q") if text.strip())])
+
+
+def as_word(value: str) -> str:
+    """Return the value of a key as it follows the colon."""
+    try:
+        return terms.rewritten(value, as_word=True) or ","
+    except ValueError:  # a quote that is never closed would swallow what follows it
+        literal = "".join(r"\"" if unit == terms.QUOTE else unit for unit, _ in terms.units(value))
+        return terms.rewritten(literal, as_word=True) or ","
 
 
 def _tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:
@@ -230,14 +239,6 @@ def _unknown(key: str, token: str) -> str:
     else:
         said = f"{said}."
     return f"{said} To find the text itself, quote it: {_excerpt(terms.phrase(token))}."
-
-
-def _value_as_word(value: str) -> str:
-    try:
-        return terms.rewritten(value, as_word=True) or ","
-    except ValueError:  # a quote that is never closed would swallow what follows it
-        literal = "".join(r"\"" if unit == terms.QUOTE else unit for unit, _ in terms.units(value))
-        return terms.rewritten(literal, as_word=True) or ","
 
 
 def _excerpt(text: str) -> str:

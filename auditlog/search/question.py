@@ -141,6 +141,11 @@ class Question:
         """Return the same question about a part of its time."""
         return replace(self, time=time, spans=within(self.spans, time))
 
+    def over_everything_kept(self) -> Question:
+        """Return the same question about all the time in which there can be entries."""
+        time = TimeRange(EPOCH, self.now + TOLERATED_AHEAD)
+        return replace(self, time=time, spans=_spans_in_sight(self.sites, time), after=None, before=None)
+
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
         length = self.time.end - self.time.start
