@@ -16,6 +16,7 @@ from auditlog.dashboard.settings.quarantine import discard_lines, quarantine_pag
 from auditlog.dashboard.settings.retention import change_retention, retention_page
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
+from auditlog.dashboard.suggest import suggestions
 from auditlog.export import csv, jsonl
 from auditlog.intake.http import ingest
 from auditlog.intake.otlp import logs, traces
@@ -36,6 +37,7 @@ urlpatterns = [
     path("<slug:site_slug>/", site_page, name="site"),
     path("<slug:site_slug>/logs/", log_page, name="logs"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
+    path("<slug:site_slug>/logs/suggest", suggestions, name="suggestions"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
     path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),

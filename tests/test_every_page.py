@@ -22,6 +22,7 @@ SignIn = Callable[[User], Client]
 PAGES = {
     "log page": "/acme/logs/",
     "facets": "/acme/logs/facets",
+    "suggestions": "/acme/logs/suggest?q=user:&at=5",
     "entry page": "/acme/logs/entry?request=known",
     "CSV": "/acme/logs.csv",
     "JSON lines": "/acme/logs.jsonl",

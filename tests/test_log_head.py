@@ -248,9 +248,9 @@ def test_an_empty_answer_offers_each_way_that_leads_somewhere(visitor, site):
     page = visitor.get("/acme/logs/?user=alice&interface=sftp").text.partition('<div class="log__answer">')[2]
     assert "Values are compared whole" in explained(page)
     assert "without “Interface" not in explained(page)
-    for text in ("without “User", "User that contains “"):
-        (address,) = links(page, text)
-        assert f"{text}alice”: 1 API request" in explained(page)
+    for text in ("without “User alice”", "User that contains “alice”"):
+        (address,) = links(re.sub("</?bdi>", "", page), text)
+        assert f"{text}: 1 API request" in explained(page)
         assert count_at(visitor, address) == 1
 
 
@@ -259,7 +259,10 @@ def test_where_no_single_condition_is_to_blame_all_can_be_dropped(visitor, site)
     page = visitor.get("/acme/logs/?user=nobody&interface=nowhere&-ip=*&last=7d").text
     (address,) = links(page, "without any condition")
     assert address == "?last=7d"
+    assert "No condition alone stands in the way." in explained(page)
     assert "without any condition: 1 API request" in explained(page)
+    assert "Nothing else that is kept matches either." in explained(page)
+    assert "further back" not in explained(page)
 
 
 @pytest.mark.parametrize(("query", "said"), [("", "The last API request"), ("&user=bob", "that matches")])

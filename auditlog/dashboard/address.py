@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 from auditlog.search import timerange
@@ -17,7 +17,16 @@ def clean_address(request: HttpRequest) -> str | None:
     A time without a zone is the reader's; written in UTC, the address means the same rows to everyone. Raises
     QuestionError on a malformed time.
     """
-    query = request.GET.copy()
+    query = cleaned(request.GET)
+    return None if dict(query.lists()) == dict(request.GET.lists()) else f"{request.path}?{query.urlencode()}"
+
+
+def cleaned(query: QueryDict) -> QueryDict:
+    """Return a query with its text spread, without empty parameters and with its times in UTC, the reader's until then.
+
+    Raises QuestionError on a malformed time.
+    """
+    query = query.copy()
     texts = query.getlist("q")
     if len(texts) > 1 and not any(parse(text).faults for text in texts[:-1]):  # a changed chip, and the other terms
         query["q"] = " ".join(texts)
@@ -30,9 +39,7 @@ def clean_address(request: HttpRequest) -> str | None:
         query["columns"] = ",".join(query.getlist("columns"))
     for key, value in times.items():
         query[key] = value
-    if dict(query.lists()) == dict(request.GET.lists()):
-        return None
-    return f"{request.path}?{query.urlencode()}"
+    return query
 
 
 def note_refusal(request: HttpRequest, error: QuestionError) -> None:

@@ -45,6 +45,8 @@ class Nothing:
     """When the newest request was made that meets the conditions, whenever that was; None where nobody knows of one."""
     newest: str
     """The query of the time around it."""
+    is_never: bool = False
+    """No request that is kept meets the conditions."""
 
     @property
     def has_wider(self) -> bool:
@@ -73,7 +75,8 @@ def nothing(question: Question, conditions: list[Condition]) -> Nothing:
             last = in_time_left(lambda: (answers.newest(question.over_everything_kept()),))
     at = last[0] if last else None
     around = question.query({"last": None, "from": written(at - AROUND), "to": written(at + AROUND)}) if at else ""
-    return Nothing(False, [way for way in ways if not way.total or way.total.count], at, around)
+    ways = [way for way in ways if not way.total or way.total.count]
+    return Nothing(False, ways, at, around, is_never=last == (None,))
 
 
 def counted(question: Question, way: Way) -> Way:

@@ -165,8 +165,11 @@ FACETS = {
 ROW_FACETS = ("user", "ip", "key", "host")
 """Facets that are counted from the rows: too many values for a roll-up."""
 
-STANDING_IN = {"user": "user_id", "key": "api_key_prefix"}
-"""Facets whose key asks for a second column as well → that column; its value counts where the first has none."""
+COUNTED = FACETS | {"impersonator": "impersonator_username", "agent": "user_agent"}
+"""Those and other keys whose values can be counted."""
+
+STANDING_IN = {"user": "user_id", "impersonator": "impersonator_user_id", "key": "api_key_prefix"}
+"""Keys that ask for a second column as well → that column; its value counts where the first has none."""
 
 
 @dataclass(frozen=True)
@@ -180,16 +183,16 @@ class Facet:
     """There are more values than these."""
 
 
-def facet(question: Question, key: str) -> Facet:
-    """Count the values of one of `FACETS`."""
-    column = FACETS[key]
+def facet(question: Question, key: str, size: int | None = FACET_SIZE) -> Facet:
+    """Count the values of one of `COUNTED`, and name the `size` most frequent; with None all."""
+    column = COUNTED[key]
     value = Coalesce(column, STANDING_IN[key]) if key in STANDING_IN else F(column)
     counts: Counter[Any] = Counter()
     for source in sources(question, [column], without=key):
         for found, requests in source.grouped(_value=value):
             counts[found] += requests
     most = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return Facet(key, tuple(most[:FACET_SIZE]), len(most) > FACET_SIZE)
+    return Facet(key, tuple(most[:size]), size is not None and len(most) > size)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def parse(text: str) -> Reading:
     found: list[Term] = []
     wrong: list[Fault] = []
     allowed = f" The keys are {', '.join(_ALLOWED)}."
-    for start, end, colon, is_closed in _tokens(text):
+    for start, end, colon, is_closed in tokens(text):
         if len(found) + len(wrong) == MOST_TERMS:
             wrong.append(Fault(f"The text has more than {MOST_TERMS} terms.", start, len(text)))
             break
@@ -190,7 +190,7 @@ def as_word(value: str) -> str:
         return terms.rewritten(literal, as_word=True) or ","
 
 
-def _tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:
+def tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:
     """Yield start, end, the place of the first colon outside quotes (or -1), and whether all quotes are closed."""
     start, at, colon, quoted = -1, 0, -1, False
     for unit, quoted in terms.units(text):
