@@ -42,6 +42,11 @@ def administered_sites_of(user: Someone) -> QuerySet[Site]:
     return sites.filter(pk__in=_administered(user))
 
 
+def child_sites_of(user: Someone, site: Site) -> QuerySet[Site]:
+    """Return the child sites of `site` whose logs `user` may see: for staff of `site` alone there are none."""
+    return sites_of(user).filter(parent=site)
+
+
 def site_or_404(request: HttpRequest, slug: str) -> Site:
     """Return the site, or raise Http404 both where there is none and where the reader has no role on it."""
     site = sites_of(request.user).filter(slug=slug).first()

@@ -49,11 +49,12 @@ def asked(visitor: Client, query: str) -> dict[str, list[str]]:
     ("query", "said"),
     [
         ("-interface=scim&path=/api/*,/dav/*", "not through scim to /api/* or /dav/* in the last 24 hours"),
-        ("user=alice&-code=400..499&last=7d", "by alice not with code 400..499 in the last 7 days"),
+        ("user=alice&-code=400..499&last=7d", "by alice not with Response Code 400..499 in the last 7 days"),
         (
             "duration=2000..&q=report -draft",
             "taking 2000.. ms containing report not containing draft in the last 24 hours",
         ),
+        ("is=parent&-is=impersonated", "that are from the parent site not that are impersonated"),
         ("request=0b1f", "with Request-ID 0b1f in everything that is kept"),
         ("from=2025-11-20&to=2025-11-20", "on 20 Nov 2025"),
         ("from=2025-11-20T14:00Z&to=2025-11-20T16:00Z", "from 20 Nov 2025 14:00 to 16:00"),

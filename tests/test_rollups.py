@@ -30,7 +30,7 @@ from gatebook.entry import Entry
 from tests.book import ago, entry, in_another_connection, make_entry
 
 NOW = datetime.now(UTC)
-COLUMNS = ("interface", "response_code", "request_method", "api_name", "error_type")
+COLUMNS = ("site_id", "interface", "response_code", "request_method", "api_name", "error_type")
 
 
 def expected(question: Question) -> dict[str, Counter[object]]:

@@ -184,10 +184,11 @@ def support_text(entry: ApiRequestLog, site: Site, address: str) -> str:
 
 
 def way_back(request: HttpRequest, site: Site) -> str:
-    """Return the address of the log page one came from, with its question; else of the site's log page."""
+    """Return the address of the log page one came from, its own or its parent's, with its question; else its own."""
     logs = reverse("logs", args=[site.slug])
+    all_logs = [logs, *([reverse("logs", args=[site.parent.slug])] if site.parent else [])]
     came_from = urlsplit(request.headers.get("Referer", ""))
-    return f"{logs}?{came_from.query}" if came_from.path == logs and came_from.query else logs
+    return f"{came_from.path}?{came_from.query}" if came_from.path in all_logs and came_from.query else logs
 
 
 def around(entry: ApiRequestLog) -> str:

@@ -6,7 +6,7 @@ A page of its own, and the same as a fragment that the log page fetches once its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -17,11 +17,11 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import logs, sentence
+from auditlog.dashboard import lens, logs, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.table import entry_address, shortened
-from auditlog.models import ApiRequestLog, Site
+from auditlog.models import ApiRequestLog
 from auditlog.search import answers
 from auditlog.search.answers import FACETS, ROW_FACETS, Facet, Percentiles, TopError
 from auditlog.search.errors import QuestionError
@@ -105,7 +105,7 @@ def facets_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     try:
         if address := clean_address(request):
             return HttpResponseRedirect(address)
-        question = Question.from_query(request.GET, [site])
+        question = lens.question_of(request, site)
     except QuestionError as error:
         note_refusal(request, error)
         return render(request, "logs.html", logs.refused(request, site, error), status=400)
@@ -118,21 +118,22 @@ def facets_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "resolved": question.query(resolved=True),
         "conditions": sentence.conditions(question),
         "time_said": sentence.time_said(question),
-        **found(question, site),
+        **found(question),
     }
     answer = render(request, "_facets.html" if is_fragment else "facets.html", context)
     patch_vary_headers(answer, ["HX-Request"])
     return answer
 
 
-def found(question: Question, site: Site) -> dict[str, object]:
+def found(question: Question) -> dict[str, object]:
     """Ask for all parts in one snapshot: first what roll-ups know, then what only the rows know."""
+    apart = (*ROW_FACETS, *(["site"] if len(question.sites) == 1 else []))
 
     def facets(keys: list[str]) -> dict[str, Facet | None]:
         return {key: in_time_left(lambda key=key: answers.facet(question, key)) for key in keys}  # type: ignore[misc]
 
     with one_snapshot(), shared_budget(BUDGET_MS):
-        counted = facets([key for key in FACETS if key not in ROW_FACETS])
+        counted = facets([key for key in FACETS if key not in apart])
         durations = in_time_left(lambda: (answers.percentiles(question),))
         errors = in_time_left(lambda: answers.top_errors(question))
         counted |= facets(list(ROW_FACETS))
@@ -143,7 +144,7 @@ def found(question: Question, site: Site) -> dict[str, object]:
         ],
         "durations": None if durations is None else duration_lines(*durations),
         "errors": None if errors is None else [shown_error(question, error) for error in errors],
-        "slowest": None if slowest is None else [shown_slow(site, entry) for entry in slowest],
+        "slowest": None if slowest is None else [shown_slow(question, entry) for entry in slowest],
     }
 
 
@@ -158,6 +159,8 @@ def shown(question: Question, key: str, facet: Facet | None) -> Counted:
     heading = KEYS[key][0]
     if facet is None:
         return Counted(heading, None, has_more=False)
+    if key == "site":
+        facet = replace(facet, values=tuple((question.site(pk), requests) for pk, requests in facet.values))
     most = max((requests for value, requests in facet.values if value is not None), default=0)
     chosen, left_out = alternatives(question, key), alternatives(question, f"-{key}")
     values = []
@@ -198,6 +201,8 @@ def means(key: str, part: str, value: Any) -> bool:
             return value_of(read.value) == str(value)
         case "status":
             return read.value.casefold() == status(value)
+        case "site":
+            return read.value == str(value.slug)
     return read.value == str(value)
 
 
@@ -210,6 +215,8 @@ def only(key: str, value: Any) -> dict[str, str | None]:
             written = label(value) if value_of(label(value)) == value else value
         case "status":
             written = status(value)
+        case "site":
+            written = value.slug
         case _:
             written = str(value)
     return {key: exactly(written), f"-{key}": None}
@@ -267,12 +274,12 @@ def shown_error(question: Question, error: TopError) -> Error:
     )
 
 
-def shown_slow(site: Site, entry: ApiRequestLog) -> Slow:
+def shown_slow(question: Question, entry: ApiRequestLog) -> Slow:
     """Return a slow request with its words and address."""
     what = " ".join(filter(None, [entry.request_method, entry.request_path or entry.api_name]))
     return Slow(
         duration=duration_words(entry.duration_ms or 0),
         what=shortened(what or entry.request_id, VALUE_LENGTH),
         success=entry.success,
-        address=entry_address(site, entry),
+        address=entry_address(question.site(entry.site_id), entry),
     )

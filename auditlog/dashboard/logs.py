@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import chart, columns, sentence
+from auditlog.dashboard import chart, columns, lens, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.nothing import nothing
@@ -51,7 +51,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         if address := clean_address(request):
             return HttpResponseRedirect(address)
         shown = columns.of_reader(request)
-        question = Question.from_query(request.GET, [site])
+        question = lens.question_of(request, site)
     except QuestionError as error:
         note_refusal(request, error)
         return render(request, "logs.html", refused(request, site, error), status=400)
@@ -68,6 +68,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
             total = in_time(COUNT_BUDGET_MS, lambda: answers.total(question))
     context = {
         "site": site,
+        "lens": lens.choices(request, site, question),
         "question": question,
         "form": question.filters.form,
         "last": request.GET.get("last") or "",
@@ -75,7 +76,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "said": volume and sentence.outcomes_said(question, volume, earlier, before),
         "chart": volume and chart.draw(volume, timezone.get_current_timezone(), lambda time: within(question, time)),
         "page": page,
-        "table": page and LogTable(page, shown, question, site),
+        "table": page and LogTable(page, shown, question),
         "order_words": sentence.order_words(page.order if page else question.order),
         "columns": [(name, COLUMNS[name], name in shown) for name in dict.fromkeys([*shown, *COLUMNS])],
         "further_back": further_back(question),

@@ -86,4 +86,4 @@ def counted(question: Question, way: Way) -> Way:
 
 def asked(question: Question, query: str) -> Question:
     """Return another question to the same sites at the same moment."""
-    return Question.from_query(QueryDict(query), question.sites, question.now)
+    return Question.from_query(QueryDict(query), question.sites, question.now, question.always)

@@ -32,7 +32,7 @@ def search_box(query: QueryDict, errors: Container[str] = ()) -> dict[str, objec
     What is at fault is marked in the text and not carried along.
     """
     text = written(query)
-    beside = (*TIME_KEYS, "sort", "columns")
+    beside = (*TIME_KEYS, "sort", "columns", "scope")
     return {
         "text": text,
         "marked": marked(text, faults(text)),

@@ -26,21 +26,15 @@ LEADS = {
     "impersonator": "impersonated by",
     "is": "that are",
     "interface": "through",
-    "key": "with API key",
     "api": "calling",
-    "method": "with method",
     "path": "to",
     "ip": "from",
-    "request": "with Request-ID",
     "host": "at",
-    "code": "with code",
-    "agent": "with User Agent",
-    "type": "with Error Type",
-    "error": "with error",
-    "status": "with status",
     "duration": "taking",
 }
-"""Key → what leads up to its value in the sentence; bare words have no key."""
+"""Key → what leads up to its value in the sentence, if not "with" and its name; bare words have no key."""
+WORDS = {"parent": "from the parent site"}
+"""Values of `is` that read badly after "that are"."""
 PERIODS = {timedelta(hours=1): "hour", timedelta(days=1): "day", timedelta(days=7): "week"}
 
 
@@ -107,7 +101,8 @@ def of_key(question: Question, name: str, value: str) -> Condition:
     return Condition(
         label=KEYS[key][0],
         lead=lead(key, is_negated),
-        value=visible(" or ".join(alternatives)) + (" ms" if key == "duration" else ""),
+        value=visible(" or ".join(WORDS.get(each, each) if key == "is" else each for each in alternatives))
+        + (" ms" if key == "duration" else ""),
         name=name,
         written=value,
         kept=parse_qsl(question.query({name: None})),
@@ -138,7 +133,8 @@ def of_text(question: Question, term: Term, others: str) -> Condition:
 
 def lead(key: str, is_negated: bool) -> str:
     """Return the words before a condition."""
-    return f"not {LEADS[key]}" if is_negated else LEADS[key]
+    words = LEADS.get(key) or f"with {KEYS[key][0]}"
+    return f"not {words}" if is_negated else words
 
 
 def can_be_wider(name: str, value: str) -> bool:

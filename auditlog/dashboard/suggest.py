@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from auditlog import access
+from auditlog.dashboard import lens
 from auditlog.dashboard.address import cleaned
 from auditlog.dashboard.allowance import in_time, in_time_left
 from auditlog.dashboard.facets import only
@@ -75,7 +76,7 @@ def suggestions(request: HttpRequest, site_slug: str) -> HttpResponse:
             {"errors": {"at": f"{visible(at)} is not a place in a text, expected a number."}}, status=400
         )
     place = place_at(text, min(int(at), len(text)))
-    found = values(place, request.GET, site) if place.key else keys(place)
+    found = values(place, request, site) if place.key else keys(place)
     options = [{"text": each.text, "shown": each.shown, "note": each.note} for each in found]
     return JsonResponse({"start": place.start, "end": place.end, "options": options})
 
@@ -98,10 +99,10 @@ def keys(place: Place) -> list[Suggestion]:
     return list(dict.fromkeys([*begin, *words, *mean]))
 
 
-def values(place: Place, query: QueryDict, site: Site) -> list[Suggestion]:
+def values(place: Place, request: HttpRequest, site: Site) -> list[Suggestion]:
     """Suggest values of the place's key, those that begin as typed before those that hold it elsewhere."""
     typed = place.typed.casefold()
-    offered = {each.value: each for each in (*fixed(place.key), *counted(place, query, site))}
+    offered = {each.value: each for each in (*fixed(place.key), *counted(place, request, site))}
     found = [each for value, each in offered.items() if typed in value.casefold() and value not in place.beside]
     return sorted(found, key=lambda each: not each.value.casefold().startswith(typed))[:MOST_VALUES]
 
@@ -116,7 +117,7 @@ def fixed(key: str) -> Iterator[Suggestion]:
             yield Suggestion(day, meaning, day)
 
 
-def counted(place: Place, query: QueryDict, site: Site) -> Iterator[Suggestion]:
+def counted(place: Place, request: HttpRequest, site: Site) -> Iterator[Suggestion]:
     """Yield the values that occur where all other conditions hold, the most frequent first.
 
     Where they cannot be counted in time they are those of the last hour, without their numbers.
@@ -124,22 +125,24 @@ def counted(place: Place, query: QueryDict, site: Site) -> Iterator[Suggestion]:
     if place.key not in answers.COUNTED:
         return
     try:
-        question = asked(place, query, site)
+        question = asked(place, request, site)
     except QuestionError:
         return  # the answer will say what is wrong
-    recent = question.within(TimeRange(max(question.time.start, question.time.end - RECENT), question.time.end))
+    end = min(question.time.end, question.now)
+    recent = question.within(TimeRange(max(question.time.start, end - RECENT), end))
     with one_snapshot(), shared_budget(BUDGET_MS):
         whole = in_time(WHOLE_BUDGET_MS, lambda: answers.facet(question, place.key, size=None))
         facet = whole or in_time_left(lambda: answers.facet(recent, place.key, size=None))
     for value, requests in facet.values if facet else ():
-        part = value is not None and only(place.key, value)[place.key]
+        known = question.site(value) if place.key == "site" else value
+        part = None if known is None else only(place.key, known)[place.key]
         if part and not LINE_BREAK.search(part):  # which a line of text cannot hold
             yield Suggestion(as_word(part), f"{requests:,}" if whole else "", terms.text(part).value)
 
 
-def asked(place: Place, query: QueryDict, site: Site) -> Question:
+def asked(place: Place, request: HttpRequest, site: Site) -> Question:
     """Return the question without what is being typed. Raises QuestionError."""
-    kept = query.copy()
+    kept = request.GET.copy()
     kept["q"] = place.rest
     del kept["at"]
-    return Question.from_query(cleaned(kept), [site])
+    return lens.question_of(request, site, cleaned(kept))

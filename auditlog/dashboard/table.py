@@ -25,6 +25,8 @@ TEXT_LENGTH = 60
 """Characters of a value before it is cut in the middle; the whole is in its title and on the entry page."""
 TAIL_LENGTH = 12
 """Characters at a long value's end that stay in sight where its column is too narrow for the rest."""
+HEADINGS = {**COLUMNS, "site_id": "Site"}
+"""Of the 19 columns, and of the one that is there where several sites are shown."""
 BAR_WIDTH = 56
 SLOW_MS = 60_000
 """The duration whose bar is full; the bars grow with the logarithm, so that 20 ms and 200 ms differ as well."""
@@ -46,24 +48,28 @@ class Column(tables.Column):
 class LogTable(tables.Table):
     """One row per API request. Values are shown, never trusted: `format_html` escapes, `visible` unmasks."""
 
-    def __init__(self, page: Page, shown: list[str], question: Question, site: Site) -> None:
+    def __init__(self, page: Page, shown: list[str], question: Question) -> None:
         self.question = question
-        self.site = site
         self.page_order = page.order
         self.shown = set(shown)
+        columns = list(shown)
+        if len(question.sites) > 1:
+            columns.insert(shown[0] == "created_at", "site_id")
         super().__init__(
             data=page.rows,
-            extra_columns=[(name, Column(name, COLUMNS[name])) for name in shown],
-            sequence=shown,
+            extra_columns=[(name, Column(name, HEADINGS[name])) for name in columns],
+            sequence=columns,
             row_attrs={"data-status": lambda record: "success" if record.success else "failure"},
         )
 
     def headings(self) -> list[tuple[str, str, str, str]]:
-        """Return name, heading, sorted (`ascending`, `descending` or empty) and the address that sorts by it."""
-        return [(name, COLUMNS[name], *self._sorting(name)) for name in self.sequence]
+        """Return name, heading, sorted (`ascending`, `descending` or empty) and its address to sort by."""
+        return [(name, HEADINGS[name], *self._sorting(name)) for name in self.sequence]
 
     def _sorting(self, name: str) -> tuple[str, str]:
         order = self.page_order
+        if name not in COLUMNS:
+            return "", ""
         if order.column == name:
             direction = "descending" if order.descending else "ascending"
             following = Order(name, descending=not order.descending)
@@ -77,13 +83,21 @@ class LogTable(tables.Table):
         return format_html(
             '<a href="{}"><time datetime="{}" title="{} UTC"><span class="date">{}</span> {}'
             '<span class="ms">.{}</span></time></a>',
-            entry_address(self.site, record),
+            self._address(record),
             written(value),
             f"{value:%Y-%m-%d %H:%M:%S.%f}",
             f"{local:%-d %b}" if local.year == timezone.localtime().year else f"{local:%-d %b %Y}",
             f"{local:%H:%M:%S}",
             f"{local:%f}"[:3],
         )
+
+    def render_site_id(self, value: int) -> SafeString:
+        """The site by its name; the slug, by which the key `site` asks, in the title."""
+        site = self.question.site(value)
+        return format_html('<bdi title="{}">{}</bdi>', site.slug, visible(middle(site.name, TEXT_LENGTH)))
+
+    def _address(self, record: ApiRequestLog) -> str:
+        return entry_address(self.question.site(record.site_id), record)
 
     def render_username(self, value: str | None, record: ApiRequestLog) -> SafeString:
         """Who it acted as, by name or else id, and what the badge columns would say where they are not shown."""
@@ -110,8 +124,7 @@ class LogTable(tables.Table):
         name = SafeString()
         if record.api_name and "api_name" not in self.shown:
             name = format_html(' <span class="api">{}</span>', visible(middle(record.api_name, TEXT_LENGTH)))
-        address = entry_address(self.site, record)
-        return format_html('<a href="{}">{}</a>', address, shortened(value, PATH_LENGTH)) + name
+        return format_html('<a href="{}">{}</a>', self._address(record), shortened(value, PATH_LENGTH)) + name
 
     def render_response_code(self, value: int | None, record: ApiRequestLog) -> SafeString:
         """The code with a mark for its status, not by colour alone."""

@@ -34,10 +34,12 @@ def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
 
 def lines(question: Question, names: list[str]) -> Iterator[bytes]:
     """Yield the file in blocks: the headings, then a line per row."""
+    headings, cells = [COLUMNS[name] for name in names], [cell(name) for name in names]
+    if len(question.sites) > 1:
+        headings, cells = ["Site", *headings], [rows.by_site(question, lambda site: site.slug), *cells]
     heading = io.StringIO()
-    csv.writer(heading, lineterminator="\n").writerow([COLUMNS[name] for name in names])
+    csv.writer(heading, lineterminator="\n").writerow(headings)
     yield heading.getvalue().encode()
-    cells = [cell(name) for name in names]
     yield from rows.in_blocks(question, lambda found: rows.copy(found.values_list(*cells), "FORMAT csv"), _BROKEN_OFF)
 
 

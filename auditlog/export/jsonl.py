@@ -34,17 +34,17 @@ def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
 
 def lines(question: Question) -> Iterator[bytes]:
     """Yield the file in blocks: an object per row, without what it has no value for."""
-    (site,) = question.sites
-    line = entry(site.slug)
+    line = entry(question)
     yield from rows.in_blocks(question, lambda found: rows.copy(found.values_list(line), _COPY), _BROKEN_OFF)
 
 
-def entry(site_slug: str) -> Combinable:
+def entry(question: Question) -> Combinable:
     """Return the expression of one row's line.
 
     Texts put together: concat leaves out what is null, and is faster than json_build_object, which does not.
     """
-    pieces = [Value(f'{{"site":"{site_slug}"'), *map(_piece, (*FIELDS, "success")), Value("}")]
+    site = rows.by_site(question, lambda site: f'{{"site":"{site.slug}"')
+    pieces = [site, *map(_piece, (*FIELDS, "success")), Value("}")]
     return Func(*pieces, function="concat", output_field=TextField())
 
 

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.models import Case, TextField, Value, When
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from psycopg import ClientCursor
 
 from auditlog import access
-from auditlog.dashboard import columns
+from auditlog.dashboard import columns, lens
 from auditlog.dashboard.address import clean_address, note_refusal
+from auditlog.models import Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import pages
 from auditlog.search.errors import QuestionError
@@ -37,14 +40,23 @@ def answer(
         if address := clean_address(request):
             return HttpResponseRedirect(address)
         chosen = columns.chosen(request.GET) or list(COLUMNS)
-        question = Question.from_query(request.GET, [site])
+        question = lens.question_of(request, site)
     except QuestionError as error:
         note_refusal(request, error)
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     response = StreamingHttpResponse(lines(question, chosen), content_type=content_type)
-    name = f"{site.slug}-api-logs-{question.time.start:%Y%m%dT%H%M%SZ}-{question.time.end:%Y%m%dT%H%M%SZ}.{extension}"
+    name = site.slug if question.sites == (site,) else f"{site.slug}-{request.GET['scope']}"
+    name = f"{name}-api-logs-{question.time.start:%Y%m%dT%H%M%SZ}-{question.time.end:%Y%m%dT%H%M%SZ}.{extension}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def by_site(question: Question, text: Callable[[Site], str]) -> Combinable:
+    """Return the expression of what `text` says of a row's site."""
+    if len(question.sites) == 1:
+        return Value(text(question.sites[0]))
+    named = [When(site_id=site.pk, then=Value(text(site))) for site in question.sites]
+    return Case(*named, output_field=TextField())
 
 
 def in_blocks(question: Question, copied: Callable[[Rows], Iterator[bytes]], broken_off: bytes) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ class _Infix(Lookup):
         return f"{left} {self.operator} {right}", [*left_params, *right_params]
 
 
+@models.CharField.register_lookup
 @models.TextField.register_lookup
 class Like(_Infix):
     """`username__like="svc-%"`: an SQL pattern, case-sensitive."""

@@ -150,6 +150,7 @@ def _place(time: str, boundaries: Sequence[datetime]) -> Func | Value:
 
 
 FACETS = {
+    "site": "site_id",
     "interface": "interface",
     "status": "success",
     "code": "response_code",

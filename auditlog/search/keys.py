@@ -11,6 +11,7 @@ from operator import and_, or_
 
 from django.db.models import Q
 
+from auditlog.models import Site
 from auditlog.search import terms
 from gatebook.entry import stored_request_id
 from gatebook.interfaces import value_of
@@ -80,6 +81,13 @@ def request_id(part: str) -> Q:
     return Q(request_id__like=text.pattern) if text.has_wildcard else Q(request_id=stored_request_id(text.value))
 
 
+def site(part: str) -> Q:
+    """The site, by its slug; of the sites that the question is about anyway."""
+    text = terms.text(part)
+    named = Q(slug__like=text.pattern) if text.has_wildcard else Q(slug=text.value)
+    return Q(site_id__in=Site.objects.filter(named).values("pk"))
+
+
 def choice(**choices: Q) -> Condition:
     """One of a few words."""
 
@@ -135,5 +143,6 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
     "error": ("Error", found_in("error_type", "error_message"), "type or message"),
     "status": ("Status", choice(success=Q(success=True), failure=Q(success=False)), "success or failure"),
     "duration": ("Duration", within("duration_ms"), ">2000 (milliseconds)"),
+    "site": ("Site", site, "acme-eu"),
 }
 """Key → (its label, what it asks, an example)."""

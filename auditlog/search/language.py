@@ -24,8 +24,9 @@ VIEW_KEYS = {
     "after": "use from: and to: for a time",
     "before": "use from: and to: for a time",
     "columns": "choose them under Columns",
+    "scope": "choose the sites above the search",
 }
-"""Keys of the address that change what is shown of the answer, not the question; and what to do instead."""
+"""Keys of the address that are no conditions, and what to do instead."""
 CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))
 
 _ALLOWED = (*KEYS, *TIME_KEYS)

@@ -74,11 +74,15 @@ class Question:
     spans: tuple[Span, ...]
     order: Order
     filters: LogFilter
+    always: Q | None = None
+    """What holds beside the conditions, and no condition can change."""
     after: Cursor | None = None
     before: Cursor | None = None
 
     @classmethod
-    def from_query(cls, query: QueryDict, sites: Sequence[Site], now: datetime | None = None) -> Question:
+    def from_query(
+        cls, query: QueryDict, sites: Sequence[Site], now: datetime | None = None, always: Q | None = None
+    ) -> Question:
         """Read the parameters of an address, with its text spread over them.
 
         `from` and `to` without a zone are taken as UTC; the page redirects to the reader's zone first
@@ -115,7 +119,7 @@ class Question:
                 errors[key] = "is given more than once."
         if errors or time is None:
             raise QuestionError(errors)
-        return cls(tuple(sites), time, now, _spans_in_sight(sites, time), order, filters, after, before)
+        return cls(tuple(sites), time, now, _spans_in_sight(sites, time), order, filters, always, after, before)
 
     def rows(self, *, without: str | None = None) -> Rows:
         """Return the matching rows, in no order: conditions, time and retention, but no cursor.
@@ -128,7 +132,11 @@ class Question:
         """Keep the rows of the log or of a roll-up that meet the conditions, whenever they were and whosever."""
         for name, value in self._asked(without).items():
             rows = self.filters.filters[name].filter(rows, value)
-        return rows
+        return rows if self.always is None else rows.filter(self.always)
+
+    def site(self, pk: int) -> Site:
+        """Return the one of its sites with this primary key, as an entry's `site_id` has it."""
+        return next(site for site in self.sites if site.pk == pk)
 
     @property
     def reach(self) -> TimeRange:
@@ -159,7 +167,8 @@ class Question:
 
     def columns_asked(self, without: str | None = None) -> set[str]:
         """Return the columns that the conditions look at."""
-        return {column for value in self._asked(without).values() for column in _columns_of(value)}
+        asked = [*self._asked(without).values(), self.always or Q()]
+        return {column for value in asked for column in _columns_of(value)}
 
     def _asked(self, without: str | None) -> dict[str, Q]:
         left_out = (without, f"-{without}")

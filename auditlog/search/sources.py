@@ -23,6 +23,8 @@ MOST_RANGES = 40
 """Ranges of one query; more than so many touched hours are answered together with the hours between them."""
 LONG = 3 * DAY
 """A time of rows whose locks are worth giving back at once."""
+IN_EVERY_ROLL_UP = {"success", "site_id"}
+"""Columns that every roll-up groups by."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def sources(
     `without` names the key whose condition is left out. A roll-up serves where it has every column that is asked for
     and no boundary lies within its grain. Ask inside `one_snapshot`: the marks are read here, before everything else.
     """
-    wanted = {*columns, *question.columns_asked(without)} - {"success"}
+    wanted = {*columns, *question.columns_asked(without)} - IN_EVERY_ROLL_UP
     able: dict[timedelta, type[RollUp]] = {}
     for model in among:
         if wanted <= set(model.columns()):
@@ -93,7 +95,7 @@ def sources(
 
 def is_rolled_up(question: Question) -> bool:
     """Tell whether a roll-up has every column that the question asks for, so that it can be counted at any size."""
-    return any(question.columns_asked() <= {"success", *model.columns()} for model in ROLL_UPS)
+    return any(question.columns_asked() - IN_EVERY_ROLL_UP <= set(model.columns()) for model in ROLL_UPS)
 
 
 def is_whole(moment: datetime, grain: timedelta) -> bool:

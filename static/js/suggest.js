@@ -48,7 +48,7 @@
     asking = new AbortController();
     const before = box.value.slice(0, box.selectionStart);
     const query = new URLSearchParams({ q: box.value, at: [...before].length }); // the server counts characters
-    for (const name of ["last", "from", "to"]) if (box.form.elements[name]) query.set(name, box.form.elements[name].value);
+    for (const name of ["last", "from", "to", "scope"]) if (box.form.elements[name]) query.set(name, box.form.elements[name].value);
     try {
       const answer = await fetch(`${box.dataset.suggest}?${query}`, { signal: asking.signal });
       if (answer.ok && !answer.redirected) show(box, await answer.json());

@@ -1,0 +1,72 @@
+"""Which sites a page of a site is about: that site, the site with its child sites, or what its users did in those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.http import HttpRequest, QueryDict
+
+from auditlog import access
+from auditlog.models import Site
+from auditlog.search.errors import QuestionError
+from auditlog.search.question import Question
+
+SCOPES = {
+    "site": "this site, which is meant without it",
+    "children": "this site with its child sites",
+    "parent": "what users from this site, the parent, did in its child sites",
+}
+"""The values of the address' key `scope`, and what each shows."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the scopes as the page offers it, with the address of the same question there."""
+
+    words: str
+    title: str
+    address: str
+    is_current: bool
+
+
+def question_of(request: HttpRequest, site: Site, query: QueryDict | None = None) -> Question:
+    """Return the question of an address below `site`, about the sites of its scope that the reader may see.
+
+    Every page, fragment and download of a site's log asks through here, so that they agree. `query` is another one
+    than the address'. Raises QuestionError.
+    """
+    query = request.GET if query is None else query
+    scope = query.get("scope") or "site"
+    if scope not in SCOPES:
+        raise QuestionError({"scope": f"{scope} is not a scope, expected one of {', '.join(SCOPES)}."})
+    if scope == "site":
+        return Question.from_query(query, [site])
+    children = list(access.child_sites_of(request.user, site))
+    if not children:
+        raise QuestionError({"scope": f"{scope} asks for child sites, and you have a role on none of {site.slug}."})
+    if scope == "children":
+        return Question.from_query(query, [site, *children])
+    return Question.from_query(query, children, always=Q(user_is_from_parent_site=True))
+
+
+def choices(request: HttpRequest, site: Site, question: Question) -> list[Choice]:
+    """Return the scopes to choose from; none where there is nothing to choose."""
+    children = access.child_sites_of(request.user, site).count()
+    if not children:
+        return []
+    current = request.GET.get("scope") or "site"
+    words = {
+        "site": site.name,
+        "children": "With its child site" if children == 1 else f"With its {children} child sites",
+        "parent": "Its users in child sites",
+    }
+    return [
+        Choice(
+            words=words[scope],
+            title=f"Show {title.partition(',')[0]}" if scope == "site" else f"Show {title}",
+            address=question.query({"scope": None if scope == "site" else scope, "site": None, "-site": None}),
+            is_current=scope == current,
+        )
+        for scope, title in SCOPES.items()
+    ]
