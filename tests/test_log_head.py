@@ -196,6 +196,8 @@ def filled(visitor, site, *, now: tuple[int, int], before: tuple[int, int]) -> s
         ((9, 1), (5, 0), "Twice as many as the day before. 1 failure, 10 %, up from none."),
         ((10, 0), (4, 0), "2.5 times as many as the day before. No failures, as before."),
         ((0, 0), (4, 0), "4 the day before."),
+        ((3, 0), (0, 0), "None the day before. No failures."),
+        ((0, 0), (0, 0), "in the last 24 hours."),
     ],
 )
 def test_the_sentence_compares_with_the_period_before(visitor, site, now, before, said):
@@ -289,6 +291,7 @@ def test_what_is_older_than_kept_is_not_told(visitor, site):
 def test_on_its_first_day_a_site_says_how_to_send_a_request(request, signed_in, site, who):
     page = signed_in(request.getfixturevalue(who)).get("/acme/logs/?user=alice").text
     assert "No API request of Acme is in the book yet" in page
+    assert 'id="chart"' not in page
     assert bool(links(page, "Make a key")) == (who == "administrator")
     command = unescape(re.search(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)[1])
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -399,7 +399,8 @@ def test_the_chart_speaks_the_readers_time(visitor, site):
     assert bars(page)[0][1] == "1 Nov 05:45 to 05:55: 0 requests, 0 failures"
 
 
-def test_nothing_to_draw_is_said_calmly(visitor):
+def test_nothing_to_draw_is_said_calmly(visitor, site):
+    make_entry(site, created_at=ago(days=3))
     page = visitor.get("/acme/logs/").text
     assert "Nothing to draw" in page
     assert "failures" not in sentence(page)

@@ -180,7 +180,7 @@ def outcomes_said(
     now = Outcomes(volume.total.count, volume.failures)
     if now.count and not {"status", "-status"} & question.conditions().keys():
         said["failures"] = failures_said(question, now)
-    if before and earlier:
+    if before and earlier and (now.count or before.count):
         words = f"{change_words(now.count, before.count)} the {period_words(question)} before"
         said["compared"] = Part(words, earlier.query(resolved=True) if before.count else None)
         if "failures" in said and before.count:

@@ -5,7 +5,7 @@
   const ID = "suggestions";
   let timer = 0;
   let asking = new AbortController();
-  let place = null; // where in the text the suggestions belong
+  let place = null; // where in which text the suggestions belong
   let active = -1;
 
   const isBox = (element) => element?.id === "id_q" && element.dataset.suggest;
@@ -43,29 +43,31 @@
     activate(box, -1);
   }
 
-  async function ask(box) {
+  // Show what may stand at the caret; `chosen` is the place in the list that is active at once, -1 the last.
+  async function ask(box, chosen = null) {
     forget();
     asking = new AbortController();
-    const before = box.value.slice(0, box.selectionStart);
-    const query = new URLSearchParams({ q: box.value, at: [...before].length }); // the server counts characters
+    const asked = box.value;
+    const at = [...asked.slice(0, box.selectionStart)].length; // the server counts characters
+    const query = new URLSearchParams({ q: asked, at });
     for (const name of ["last", "from", "to", "scope"]) if (box.form.elements[name]) query.set(name, box.form.elements[name].value);
     try {
       const answer = await fetch(`${box.dataset.suggest}?${query}`, { signal: asking.signal });
-      if (answer.ok && !answer.redirected) show(box, await answer.json());
+      if (answer.ok && !answer.redirected) show(box, { asked, ...(await answer.json()) }, chosen);
       else close(box);
     } catch {
       if (!asking.signal.aborted) close(box);
     }
   }
 
-  function show(box, found) {
+  function show(box, found, chosen) {
     if (document.activeElement !== box || !found.options.length) return close(box);
     place = found;
     const list = listOf(box);
     list.replaceChildren(...found.options.map(drawn));
     list.hidden = false;
     set(box, { "aria-expanded": true });
-    activate(box, -1);
+    activate(box, chosen === null ? -1 : (chosen + found.options.length) % found.options.length);
   }
 
   // What an entry holds is text: never markup.
@@ -89,6 +91,7 @@
   }
 
   function accept(box, option) {
+    if (place.asked !== box.value) return ask(box); // typed on since
     const { text } = place.options[options(box).indexOf(option)];
     const characters = [...box.value];
     const start = characters.slice(0, place.start).join("").length;
@@ -104,6 +107,7 @@
   document.addEventListener("input", (event) => {
     if (!isBox(event.target) || event.isComposing) return;
     forget();
+    activate(event.target, -1);
     timer = setTimeout(ask, DELAY_MS, event.target);
   });
 
@@ -112,12 +116,13 @@
     const box = event.target;
     if (!isBox(box) || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     const isOpen = !listOf(box).hidden;
+    const isFresh = isOpen && place.asked === box.value;
     const count = options(box).length;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : count; // one place of the round is the text itself
-      if (isOpen) activate(box, ((active + 1 + step) % (count + 1)) - 1);
-      else ask(box);
-    } else if (isOpen && active >= 0 && (event.key === "Enter" || event.key === "Tab") && !event.shiftKey) {
+      if (isFresh) activate(box, ((active + 1 + step) % (count + 1)) - 1);
+      else ask(box, event.key === "ArrowDown" ? 0 : -1);
+    } else if (isFresh && active >= 0 && (event.key === "Enter" || event.key === "Tab") && !event.shiftKey) {
       accept(box, options(box)[active]);
     } else if (isOpen && event.key === "Escape") {
       close(box);

@@ -21,12 +21,18 @@ def suggestions(page: Page):
     return page.get_by_role("listbox", name="Suggestions")
 
 
+def objections(complaints: list[str]) -> list[str]:
+    """The complaints, but that a part of the page was given up for a click."""
+    return [text for text in complaints if not text.startswith("htmx:")]
+
+
 def test_a_search_is_written_by_keyboard_from_suggestions(page: Page, complaints: list[str]):
     page.goto(f"/acme/logs/?{PAST}")
     box = page.get_by_role("combobox", name="Search")
     page.keyboard.press("/")
     page.keyboard.type("sta")
-    expect(suggestions(page).get_by_role("option").first).to_contain_text("status:")
+    expect(suggestions(page).get_by_role("option")).to_have_count(1)
+    expect(suggestions(page)).to_contain_text("status:")
     expect(box).to_have_attribute("aria-expanded", "true")
     page.keyboard.press("ArrowDown")
     active = page.locator(f"#{box.get_attribute('aria-activedescendant')}")
@@ -44,21 +50,21 @@ def test_a_search_is_written_by_keyboard_from_suggestions(page: Page, complaints
     expect(first).to_contain_text("svc-")
     name, count = first.locator("bdi").all_inner_texts()
     page.keyboard.press("ArrowUp")
-    page.keyboard.press("ArrowUp")
+    expect(suggestions(page).get_by_role("option").last).to_have_attribute("aria-selected", "true")
     page.keyboard.press("ArrowDown")
+    expect(box).not_to_have_attribute("aria-activedescendant", re.compile("."))
     page.keyboard.press("Home")
     expect(suggestions(page)).to_be_hidden()
     page.keyboard.press("End")
     page.keyboard.press("ArrowDown")
-    expect(suggestions(page)).to_be_visible()
-    page.keyboard.press("ArrowDown")
+    expect(first).to_have_attribute("aria-selected", "true")
     page.keyboard.press("Enter")
     expect(box).to_have_value(f"status:failure -user:{name}")
     page.keyboard.press("Enter")
     page.wait_for_url("**status=failure**")
     page.goto(f"/acme/logs/?status=failure&user={name}&{PAST}")
     expect(page.locator(".said__count")).to_have_text(count)
-    assert complaints == []
+    assert objections(complaints) == []
 
 
 def test_escape_closes_the_suggestions_and_keeps_the_text(page: Page):
@@ -94,7 +100,8 @@ def test_a_late_suggestion_is_given_up_and_nothing_moves(page: Page):
     page.route(
         "**/logs/suggest?**", lambda route: held.append(route) if "user" not in route.request.url else route.continue_()
     )
-    where = "JSON.stringify([...document.querySelectorAll('.chart, .log-table, .said')].map(one => one.getBoundingClientRect()))"
+    parts = "[...document.querySelectorAll('.chart, .log-table, .said')]"
+    where = f"JSON.stringify({parts}.map(one => one.getBoundingClientRect()))"
     before = page.evaluate(where)
     page.click("#id_q")
     page.keyboard.type("st")
@@ -134,9 +141,7 @@ def test_a_hostile_value_is_suggested_as_text_and_asks_exactly_for_itself(
     page.fill("#id_q", "-path:🦊 request:fox-* ")
     page.click("#id_q")
     page.keyboard.press("End")
-    page.keyboard.type("user:fox")
-    for _ in "fox":
-        page.keyboard.press("Backspace")
+    page.keyboard.type("user:")
     option = suggestions(page).get_by_role("option").filter(has_text=re.compile(r"\\\s+1"))
     expect(option).to_contain_text("<img src=x")
     option.click()
@@ -149,7 +154,7 @@ def test_a_hostile_value_is_suggested_as_text_and_asks_exactly_for_itself(
     page.wait_for_url("**user=**")
     expect(page.locator(ROWS)).to_have_count(1)
     assert alarms == []
-    assert complaints == []
+    assert objections(complaints) == []
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with a script", "without"])
@@ -248,7 +253,7 @@ def test_one_menu_is_open_at_a_time_and_escape_leads_back(page: Page):
     expect(menus).to_have_count(0)
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
     page.locator("#time summary").click()
-    page.locator("caption, thead").first.click(position={"x": 2, "y": 2})
+    page.mouse.click(700, 20)
     expect(menus).to_have_count(0)
 
 
