@@ -10,6 +10,8 @@ from auditlog.own_requests import OWN_ACCOUNT
 from auditlog.refusals import Refused
 from gatebook.capture import capture_of
 
+_PERMISSIONS = {Scope.INGEST: "write", Scope.READ: "read"}
+"""What clients of Files.com call the scopes: they know the kinds of errors by name."""
 _PROVE_IT = {"WWW-Authenticate": "Bearer"}
 
 
@@ -22,7 +24,7 @@ def key_or_refuse(request: HttpRequest, scope: Scope) -> ApiKey:
     secret = _secret_in(request)
     if not secret:
         sentence = "An API key is needed: send it in the header X-FilesAPI-Key, or as a bearer token in Authorization."
-        raise Refused(401, "not-authenticated/api-key-required", sentence, _PROVE_IT)
+        raise Refused(401, "not-authenticated/authentication-required", sentence, _PROVE_IT)
     key = ApiKey.objects.with_secret(secret)
     if key is None:
         raise Refused(401, "not-authenticated/invalid-credentials", "There is no such API key.", _PROVE_IT)
@@ -31,13 +33,13 @@ def key_or_refuse(request: HttpRequest, scope: Scope) -> ApiKey:
     capture.api_key_id, capture.api_key_prefix = f"{OWN_ACCOUNT}{key.pk}", key.prefix
     if key.revoked_at is not None:
         sentence = f"The API key {key} has been revoked."
-        raise Refused(401, "not-authenticated/api-key-revoked", sentence, _PROVE_IT)
+        raise Refused(401, "not-authenticated/invalid-credentials", sentence, _PROVE_IT)
     if key.expires_at is not None and key.expires_at <= timezone.now():
         sentence = f"The API key {key} expired at {key.expires_at.isoformat(timespec='seconds')}."
-        raise Refused(401, "not-authenticated/api-key-expired", sentence, _PROVE_IT)
+        raise Refused(401, "not-authenticated/invalid-credentials", sentence, _PROVE_IT)
     if scope not in key.scopes:
         sentence = f"The API key {key} may {' and '.join(key.scopes)}; this needs the scope {scope.value}."
-        raise Refused(403, "not-authorized/scope-required", sentence)
+        raise Refused(403, f"not-authorized/{_PERMISSIONS[scope]}-permission-required", sentence)
     key.note_use()
     return key
 

@@ -19,6 +19,10 @@ class Refused(Exception):
     def answer(self, request: HttpRequest) -> JsonResponse:
         """Return the answer; the entry that this request becomes says the same."""
         self.note(request)
+        return self.unnoted_answer(request)
+
+    def unnoted_answer(self, request: HttpRequest) -> JsonResponse:
+        """Return the answer alone, for a request that may be tried again."""
         body = {
             "error": str(self),
             "http-code": self.status,
@@ -26,7 +30,8 @@ class Refused(Exception):
             "title": self.error_type.rpartition("/")[2].replace("-", " ").title(),
             "type": self.error_type,
         }
-        return JsonResponse(body, status=self.status, headers=self.headers)
+        headers = {"X-Files-Error-Class": self.error_type, "Cache-Control": "no-store", **(self.headers or {})}
+        return JsonResponse(body, status=self.status, headers=headers)
 
     def note(self, request: HttpRequest) -> None:
         """Let the entry that this request becomes say why it was refused."""

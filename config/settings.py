@@ -62,7 +62,6 @@ INSTALLED_APPS = [
     "csp",
     "django_filters",
     "django_htmx",
-    "django_tables2",
     "hijack",
     "hijack.contrib.admin",
 ]
@@ -187,7 +186,7 @@ GATEBOOK = {
     "USER": "auditlog.own_requests.user",
     "USER_FROM_PARENT_SITE": "auditlog.own_requests.user_is_from_parent_site",
     "IMPERSONATOR": "auditlog.own_requests.impersonator",
-    "INTERFACES": [("/api/", "restapi"), ("/v1/", "restapi"), ("/", "web")],
+    "INTERFACES": [("/api/", "restapi"), ("//api/", "restapi"), ("/v1/", "restapi"), ("/", "web")],
 }
 
 # --- Work in the background ---------------------------------------------------------------------

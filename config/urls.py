@@ -2,11 +2,13 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from auditlog.dashboard.columns import keep_columns
-from auditlog.dashboard.entry import entry_page
+from auditlog.api.door import api_request_logs, not_found, openapi
+from auditlog.dashboard.around import around_page
+from auditlog.dashboard.columns import arrange_columns
+from auditlog.dashboard.entry import entry_json, entry_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
 from auditlog.dashboard.logs import log_page
@@ -18,7 +20,6 @@ from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
 from auditlog.dashboard.suggest import suggestions
 from auditlog.export import csv, jsonl
-from auditlog.intake.http import ingest
 from auditlog.intake.otlp import logs, traces
 
 urlpatterns = [
@@ -27,10 +28,13 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("accounts/sign-in/", SignIn.as_view(), name="login"),
     path("accounts/sign-out/", LogoutView.as_view(), name="logout"),
-    path("accounts/columns/", keep_columns, name="keep_columns"),
+    path("accounts/columns/", arrange_columns, name="arrange_columns"),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),  # one door
     path("admin/", admin.site.urls),
-    path("api/rest/v1/api_request_logs", ingest, name="ingest"),
+    # Some clients double the first slash, some name a format.
+    re_path(r"^(?:/)?api/rest/v1/api_request_logs(?:\.json)?$", api_request_logs, name="api_request_logs"),
+    path("api/rest/v1/openapi.json", openapi, name="openapi"),
+    re_path(r"^(?:/)?api/", not_found, name="not_found"),
     path("v1/logs", logs, name="otlp_logs"),
     path("v1/traces", traces, name="otlp_traces"),
     path("hijack/", include("hijack.urls")),
@@ -39,6 +43,8 @@ urlpatterns = [
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/suggest", suggestions, name="suggestions"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
+    path("<slug:site_slug>/logs/entry.json", entry_json, name="entry_json"),
+    path("<slug:site_slug>/logs/entry/around", around_page, name="entry_around"),
     path("<slug:site_slug>/logs.csv", csv.download, name="logs_csv"),
     path("<slug:site_slug>/logs.jsonl", jsonl.download, name="logs_jsonl"),
     path("<slug:site_slug>/settings/", RedirectView.as_view(pattern_name="settings_keys"), name="settings"),

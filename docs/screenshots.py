@@ -31,7 +31,7 @@ def main(address: str, password: str) -> None:
                 page.wait_for_load_state("networkidle")  # the counts by value
                 page.screenshot(path=DIRECTORY / f"log-page-{width}-{scheme}.png")
                 page.goto("/acme/logs/?status=failure&last=7d&impersonator=*")
-                page.locator("td[data-column=request_path] a").first.click()
+                page.locator("td[data-column=created_at] a").first.click()
                 page.wait_for_url("**/logs/entry?**")
                 page.screenshot(path=DIRECTORY / f"entry-page-{width}-{scheme}.png")
                 page.goto("/acme/settings/retention/?days=30")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
+from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 from django.utils.http import urlencode
 
 from auditlog.dashboard.text import middle, visible
 from auditlog.search.timerange import written
-from tests.book import ago, make_entry
+from auditlog.store.writer import write
+from gatebook.conf import conf
+from gatebook.entry import TEXT_LIMITS
+from tests.book import ago, entry, make_entry
+from tests.test_every_page import HOSTILE
+from tests.test_log_page import count_at, links
 
 
 @pytest.fixture
@@ -183,6 +191,73 @@ def test_each_value_leads_to_the_requests_alike(visitor, site):
     assert alike
     assert "we*ird" in words(visitor.get(alike[0] if alike[0].startswith("/") else f"/acme/logs/{alike[0]}").text)
     assert re.findall(r'href="([^"]*[?&]ip=192\.0\.2\.7[^"]*)"', page)
+
+
+def test_a_filter_covers_the_week_around_an_old_request(visitor, site):
+    for days in (58, 60, 62, 64):
+        make_entry(site, request_id=f"{days}", username="bob", created_at=ago(days=days))
+    page = visitor.get("/acme/logs/entry?request=60").text
+    assert count_at(visitor, links(page, "the same User")[0]) == 3
+
+
+def test_the_json_is_the_line_of_a_download_and_can_be_imported_again(
+    visitor, signed_in, administrator, site, child, tmp_path
+):
+    for number, text in enumerate(HOSTILE.values()):
+        texts = {name: text for name in TEXT_LIMITS if name != "request_id"}
+        hostile = entry(**texts, details={f"a{text}": text}, request_id=f"id-{number}")
+        write(site, [conf().redactor.entry(hostile)])  # as everything in the book has been
+    download = b"".join(signed_in(administrator).get("/acme/logs.jsonl?last=1h"))
+    lines = {json.loads(line)["request_id"]: line for line in download.splitlines()}
+    assert len(lines) == len(HOSTILE)
+    shown = []
+    for request_id, line in lines.items():
+        alone = visitor.get(f"/acme/logs/entry.json?request={request_id}")
+        assert alone["Content-Type"] == "application/json"
+        assert alone.content == line + b"\n"
+        page = visitor.get(f"/acme/logs/entry?request={request_id}").text
+        shown.append(unescape(re.search(r'<pre [^>]*id="json-line"[^>]*>(.*?)</pre>', page, re.DOTALL)[1]))
+        assert json.loads(shown[-1]) == json.loads(line)
+        assert visible(shown[-1]) == shown[-1]
+    file = tmp_path / "shown.jsonl"
+    file.write_text("\n".join(shown))
+    call_command("import_logs", str(file), "--site=acme-eu", stdout=StringIO())
+    again = b"".join(signed_in(administrator).get("/acme-eu/logs.jsonl?last=1h"))
+    assert again == download.replace(b'"site":"acme"', b'"site":"acme-eu"')
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "sentence"),
+    [
+        ("", 400, "request: is missing"),
+        ("request=x&at=soon", 400, "at: soon is not a time"),
+        ("request=unknown", 404, "no API request with this Request-ID"),
+    ],
+)
+def test_the_json_of_no_entry_is_refused_in_words(visitor, site, query, status, sentence):
+    answer = visitor.get(f"/acme/logs/entry.json?{query}")
+    assert answer.status_code == status
+    assert sentence in words(answer.text)
+
+
+def test_the_json_is_in_the_book(visitor, site, own_entries):
+    make_entry(site, request_id="0b1f")
+    visitor.get("/acme/logs/entry.json?request=0b1f")
+    assert [one.request_path for one in own_entries()] == ["/acme/logs/entry.json?request=0b1f"]
+
+
+def test_opening_an_entry_asks_little(visitor, site, django_assert_max_num_queries):
+    make_entry(site, request_id="0b1f", username="bob", response_code=500)
+    with django_assert_max_num_queries(10):
+        visitor.get("/acme/logs/entry?request=0b1f")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(20, "less than a minute ago"), (50 * 60 + 5, "50 minutes ago"), (7200, "2 hours ago")]
+)
+def test_how_long_ago_is_said_in_words(visitor, site, seconds, said):
+    make_entry(site, request_id="0b1f", created_at=ago(seconds=seconds))
+    assert f", {said}" in words(visitor.get("/acme/logs/entry?request=0b1f").text).replace("\xa0", " ")
 
 
 def test_what_cannot_be_seen_is_written_out():

@@ -15,7 +15,7 @@ from auditlog.models.log import COLUMNS
 from auditlog.search.terms import exactly
 from auditlog.search.timerange import written
 from gatebook.entry import TEXT_LIMITS
-from tests.book import make_entry
+from tests.book import ago, make_entry
 
 SignIn = Callable[[User], Client]
 
@@ -24,6 +24,8 @@ PAGES = {
     "facets": "/acme/logs/facets",
     "suggestions": "/acme/logs/suggest?q=user:&at=5",
     "entry page": "/acme/logs/entry?request=known",
+    "entry's JSON": "/acme/logs/entry.json?request=known",
+    "around an entry": "/acme/logs/entry/around?request=known",
     "CSV": "/acme/logs.csv",
     "JSON lines": "/acme/logs.jsonl",
     "site": "/acme/",
@@ -117,6 +119,7 @@ def test_only_reading_methods_are_answered(signed_in: SignIn, administrator, add
 def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, text):
     texts = dict.fromkeys(name for name in TEXT_LIMITS if name not in ("request_ip", "request_id"))
     made = make_entry(site, **dict.fromkeys(texts, text), request_id=f"id{text}", details={text: text})
+    make_entry(site, api_name=text, request_path=f"{text}?", created_at=ago(days=1))  # the last success before it
     visitor = signed_in(administrator)
     entry_query = urlencode({"at": written(made.created_at), "request": made.request_id})
     for address in (
@@ -125,10 +128,12 @@ def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, t
         "/acme/logs/facets",
         f"/acme/logs/facets?{urlencode({'user': exactly(made.username or ''), '-api': '*'})}",
         f"/acme/logs/entry?{entry_query}",
+        f"/acme/logs/?{urlencode({'entry': f'acme,{written(made.created_at)},{made.request_id}'})}",
+        f"/acme/logs/entry/around?{entry_query}",
     ):
         page = visitor.get(address)
         assert page.status_code == 200
-        text_shown = re.sub(r' (data-copy|value)="[^"]*"', "", page.text)  # copied or changed as it is, never shown
+        text_shown = re.sub(r' (data-(copy|value|entry)|value)="[^"]*"', "", page.text)  # taken as it is, never shown
         for raw in ("<script>alert", '" onmouseover', "\u202e", "\x00", "\ud800", "14{"):
             assert raw not in text_shown
 

@@ -290,11 +290,6 @@ def test_a_revoked_key_is_refused_at_once(send):
     assert send(lines(entry())).status_code == 401
 
 
-def test_only_post_is_served(client, db):
-    answer = client.get(DOOR)
-    assert (answer.status_code, answer["Allow"]) == (405, "POST")
-
-
 @pytest.mark.parametrize(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16"]
 )

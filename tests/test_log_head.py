@@ -62,7 +62,7 @@ def asked(visitor: Client, query: str) -> dict[str, list[str]]:
     ],
 )
 def test_the_sentence_says_what_is_asked_for(visitor, site, query, said):
-    site.retention_days = 3650
+    site.retention_days = (datetime.now(UTC) - datetime(2025, 11, 1, tzinfo=UTC)).days
     site.save()
     assert sentence(visitor.get(f"/acme/logs/?{query}", follow=True).text).startswith(f"No API requests {said}")
 
@@ -133,7 +133,7 @@ def test_hostile_values_stay_text_in_chips_and_their_forms(visitor, site):
     page = visitor.get("/acme/logs/", {"user": exactly(hostile)}).text
     assert len(rows(page)) == 1
     assert "<script>alert" not in page
-    assert "\u202e" not in re.sub(r' value="[^"]*"', "", page)
+    assert "\u202e" not in re.sub(r' (data-)?value="[^"]*"', "", page)
     assert asked(visitor, urlencode(forms(page)[0], doseq=True)) == {"user": [exactly(hostile)]}
 
 

@@ -114,6 +114,13 @@ def test_times_are_shown_in_the_readers_zone(visitor, site):
     assert f"{made.created_at.astimezone(ZoneInfo('Asia/Kathmandu')):%H:%M:%S}" in page
 
 
+@pytest.mark.parametrize(("last", "has_date"), [("24h", False), ("7d", True)])
+def test_the_date_is_shown_where_there_may_be_several(visitor, site, last, has_date):
+    make_entry(site)
+    shown = re.search(r"<time [^>]*>(.*?)</time>", visitor.get(f"/acme/logs/?last={last}").text)[1]
+    assert bool(re.search(r"\d [A-Z][a-z][a-z] ", shown)) == has_date
+
+
 @pytest.mark.parametrize("zone", ["Nowhere/Land", "../../etc/passwd", "a" * 5000, "\x01"])
 def test_a_zone_that_is_none_is_utc(visitor, site, zone):
     visitor.cookies["gatebook_zone"] = zone
@@ -175,6 +182,43 @@ def test_a_reader_keeps_their_own_columns(visitor, site, staff, signed_in, super
     visitor.post("/accounts/columns/", {"next": "/acme/logs/"})
     assert "Path" in shown_headings(visitor.get("/acme/logs/").text)
     assert Preference.objects.get(user=staff).columns == []
+
+
+def test_columns_are_shown_once_in_the_places_they_are_given(visitor, site, staff):
+    make_entry(site)
+    form = {
+        "columns": ["created_at", "username", "interface", "request_path"],
+        **{f"place-{name}": str(at) for at, name in enumerate(COLUMNS, start=1)},
+        "place-request_path": "1",
+        "place-username": "5",
+        "act": "show",
+        "next": "/acme/logs/?last=7d",
+    }
+    answer = visitor.post("/accounts/columns/", form)
+    assert answer["Location"] == "/acme/logs/?last=7d&columns=request_path,created_at,interface,username"
+    assert shown_headings(visitor.get(answer["Location"]).text) == ["Path", "Date", "Interface", "User"]
+    assert not Preference.objects.filter(user=staff).exists()
+
+
+def test_the_chooser_begins_with_what_is_shown_and_in_its_order(visitor, site):
+    make_entry(site)
+    page = visitor.get("/acme/logs/?columns=username,created_at").text
+    listed = re.findall(r'name="columns" value="(\w+)" (checked)?', page)
+    assert listed[:3] == [("username", "checked"), ("created_at", "checked"), ("impersonator_username", "")]
+    assert len(listed) == len(COLUMNS)
+
+
+def test_a_reader_resets_their_columns(visitor, site, staff):
+    make_entry(site)
+    visitor.post("/accounts/columns/", {"columns": "username", "act": "keep", "next": "/acme/logs/"})
+    visitor.post("/accounts/columns/", {"columns": "username", "act": "reset", "next": "/acme/logs/"})
+    assert "Path" in shown_headings(visitor.get("/acme/logs/").text)
+
+
+def test_a_place_that_is_no_number_is_refused(visitor):
+    answer = visitor.post("/accounts/columns/", {"columns": "username", "place-username": "first", "next": "/"})
+    assert answer.status_code == 400
+    assert "first is no place for username" in answer.text
 
 
 def test_keeping_columns_leads_nowhere_else(visitor):
@@ -394,6 +438,7 @@ def test_the_chart_covers_the_whole_question_on_every_page(visitor, site):
 
 
 def test_the_chart_speaks_the_readers_time(visitor, site):
+    make_entry(site)
     visitor.cookies["gatebook_zone"] = "Asia/Kathmandu"
     page = visitor.get("/acme/logs/?from=2026-11-01T00:00:00Z&to=2026-11-01T06:00:00Z").text
     assert bars(page)[0][1] == "1 Nov 05:45 to 05:55: 0 requests, 0 failures"

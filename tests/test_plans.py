@@ -13,9 +13,9 @@ from django.db import connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 
-from auditlog.models import Site
+from auditlog.models import ApiRequestLog, Site
 from auditlog.models.rollups import HOUR
-from auditlog.search import answers, entries, pages
+from auditlog.search import answers, around, entries, pages
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot
 from auditlog.store import closing, partitions, rollups
@@ -28,13 +28,14 @@ ROWS_A_DAY = 6_000
 ROWS = f"""
 INSERT INTO {partitions.TABLE} (created_at, site_id, request_id, username, user_id, request_ip, api_key_id,
     api_key_prefix, interface, response_code, error_type, error_message, impersonator_username, duration_ms,
-    request_path, user_agent, user_is_from_parent_site)
+    request_path, user_agent, api_name, user_is_from_parent_site)
 SELECT day + i * interval '1 second', CASE WHEN i %% 50 = 0 THEN %(small)s ELSE %(big)s END, 'r' || day::date || i,
     'user-' || i * 7919 %% 1000, (i * 7919 %% 1000)::text, '10.0.0.0'::inet + i * 7907 %% 1000,
     'key-' || i * 7901 %% 1000, 'k' || i * 7901 %% 1000,
     CASE WHEN i %% 2000 = 1 THEN 'as2' ELSE 'web' END, CASE WHEN i %% 10 = 1 THEN 500 ELSE 200 END,
     CASE WHEN i %% 10 = 1 THEN 'type-' || i %% 100 END, CASE WHEN i %% 10 = 1 THEN 'message ' || md5(i::text) END,
-    CASE WHEN i %% 1000 = 3 THEN 'admin' END, i * 7883 %% 100000, '/path/' || i, repeat('agent ', 10), false
+    CASE WHEN i %% 1000 = 3 THEN 'admin' END, i * 7883 %% 100000, '/path/' || i, repeat('agent ', 10),
+    'files.get', false
 FROM generate_series(1, {ROWS_A_DAY}) i, CAST(%(day)s AS timestamptz) day
 """
 
@@ -192,6 +193,32 @@ def test_the_slowest_requests_are_found_by_their_index(db, book):
     plan = plan_of(lambda: answers.slowest(ask(book, "last=30d")))
     assert "slowest" in plan.indexes
     assert plan.scanned == set()
+
+
+@pytest.fixture
+def failed(db: None, book: Site) -> ApiRequestLog:
+    """A failure of a week ago."""
+    day = f"{ago(days=7):%Y-%m-%d}"
+    return pages.fetch(ask(book, f"from={day}&to={day}&status=failure")).rows[0]
+
+
+def test_the_minutes_around_an_entry_are_looked_up_by_its_sender(db, book, failed):
+    plan = plan_of(lambda: around.neighbours(book, failed))
+    assert plan.indexes == {"username", "user_id"}
+    assert plan.days <= 2
+
+
+def test_the_last_success_is_searched_in_the_day_that_has_it(db, book, failed):
+    plan = plan_of(lambda: around.last_success(book, failed, {}))
+    assert plan.indexes & {"pkey", "site_id_created_at"}
+    assert plan.days <= 2
+
+
+def test_repeats_touch_the_edges_of_the_time_alone(db, book, failed):
+    week = around.ask(book, around.span_around(failed, around.WEEK), around.failure(failed))
+    assert plan_of(lambda: around.count(week)).days <= 2
+    assert plan_of(lambda: around.seen(book, failed)).days <= 2
+    assert plan_of(lambda: around.users(week)).scanned == set()
 
 
 def test_an_entry_is_found_by_its_key(db, book):

@@ -56,10 +56,15 @@ def test_the_line_for_a_shell_is_one_that_the_door_takes(visitor, client):
     assert answer.json() == {"accepted": 1, "duplicates": 0, "rejected": []}
 
 
-def test_a_key_that_may_not_send_gets_no_line_that_sends(visitor):
+def test_a_key_that_may_only_read_gets_a_line_that_reads(visitor, client, site):
+    make_entry(site, request_id="newest")
     page = visitor.post("/acme/settings/keys/make", form(visitor, scopes=["read"])).text
-    assert shown_secret(page)
-    assert "curl" not in page
+    address, secret = re.search(
+        r"curl &#x27;http://testserver([^&]+)&#x27; -H &#x27;X-FilesAPI-Key: (\w+)&#", page
+    ).groups()
+    assert secret == shown_secret(page)
+    (newest,) = client.get(address, headers={"X-FilesAPI-Key": secret}).json()
+    assert newest["request_id"] == "newest"
 
 
 def test_a_reload_after_making_a_key_makes_no_second_one(visitor):

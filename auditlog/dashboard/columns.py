@@ -44,14 +44,33 @@ def of_reader(request: HttpRequest) -> list[str]:
 
 @require_POST
 @login_required
-def keep_columns(request: HttpRequest) -> HttpResponse:
-    """Keep the chosen columns for this reader, none for the default, and go back to `next`."""
+def arrange_columns(request: HttpRequest) -> HttpResponse:
+    """Go back to `next` with the columns chosen; `act` says whether to `show` them once, `keep` or `reset` them."""
     try:
-        names = chosen(request.POST)
+        names = in_places(request.POST)
     except QuestionError as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
-    Preference.objects.update_or_create(user_id=int(request.user.pk or 0), defaults={"columns": names})
-    back = request.POST.get("next", "/")
+    act, back = request.POST.get("act", "keep"), request.POST.get("next", "/")
     if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         back = "/"
+    if act == "show":
+        return redirect(f"{back}{'&' if '?' in back else '?'}columns={','.join(names)}" if names else back)
+    kept = names if act == "keep" else []
+    Preference.objects.update_or_create(user_id=int(request.user.pk or 0), defaults={"columns": kept})
     return redirect(back)
+
+
+def in_places(form: QueryDict) -> list[str]:
+    """Return the columns ticked, in the order of the places they were given. Raises QuestionError on what is neither.
+
+    A column given the place of another pushes it on: where it moves up it comes before that one, else after it.
+    """
+    names = chosen(form)
+    listed = [key.removeprefix("place-") for key in form if key.startswith("place-")]
+    places = {}
+    for place, name in enumerate(listed, start=1):
+        given = str(form[f"place-{name}"] or place)
+        if not given.isdecimal() or len(given) > 3:
+            raise QuestionError({"place": f"{given[:40]} is no place for {name}, expected a number such as {place}."})
+        places[name] = int(given) + (int(given) > place) * 0.5 - (int(given) < place) * 0.5
+    return sorted(names, key=lambda name: places.get(name, len(COLUMNS)))

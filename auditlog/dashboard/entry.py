@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC
 from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_required
@@ -19,13 +19,14 @@ from django.views.decorators.http import require_safe
 from auditlog import access
 from auditlog.dashboard.address import note_refusal
 from auditlog.dashboard.table import entry_address, impersonator
-from auditlog.dashboard.text import middle, visible
+from auditlog.dashboard.text import middle, visible, visible_json
+from auditlog.export import jsonl
 from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
-from auditlog.search import entries
+from auditlog.search import around, entries
 from auditlog.search.errors import QuestionError
-from auditlog.search.terms import beginning, exactly
-from auditlog.search.timerange import written
+from auditlog.search.snapshot import one_snapshot
+from auditlog.search.timerange import TimeRange, written
 from gatebook.capture import capture_of
 from gatebook.interfaces import label
 
@@ -63,11 +64,9 @@ FILTER_KEYS = {
     "response_code": "code",
     "user_agent": "agent",
     "error_type": "type",
+    "error_message": "error",
 }
 """Fields whose value leads to the log page that shows the same value."""
-
-ALIKE_LENGTH = 500
-"""Characters of a longer value that such a link asks for: proxies refuse long addresses."""
 
 
 @dataclass(frozen=True)
@@ -86,49 +85,96 @@ def entry_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     """Show the entry that `at` and `request` name; `request` alone finds the newest of that Request-ID."""
     site = access.site_or_404(request, site_slug)
     try:
-        entry = entries.find(site, request.GET.get("request", ""), request.GET.get("at", ""))
+        with one_snapshot():
+            entry = entry_or_404(request, site)
+            json_line = line(site, entry)
+    except QuestionError as error:
+        return refused(request, site, error)
+    context = {
+        "site": site,
+        "support_text": support_text(entry, site, request.build_absolute_uri(entry_address(site, entry))),
+        "json_line": visible_json(json_line),
+        "named": named(entry),
+        "back": way_back(request, site),
+        **facts(entry, site),
+    }
+    return render(request, "entry.html", context)
+
+
+@require_safe
+@login_required
+def entry_json(request: HttpRequest, site_slug: str) -> HttpResponse:
+    """Send the entry as the line that a download of JSON lines has for it, so that it can be imported again."""
+    site = access.site_or_404(request, site_slug)
+    try:
+        with one_snapshot():
+            json_line = line(site, entry_or_404(request, site))
     except QuestionError as error:
         note_refusal(request, error)
-        return render(request, "entry_refused.html", {"site": site, "errors": error.errors.items()}, status=400)
+        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+    return HttpResponse(f"{json_line}\n", content_type="application/json")
+
+
+def entry_or_404(request: HttpRequest, site: Site) -> ApiRequestLog:
+    """Return the entry that the address names, or raise Http404; QuestionError where the address makes no sense."""
+    entry = entries.find(site, request.GET.get("request", ""), request.GET.get("at", ""))
     if entry is None:
         capture_of(request).error_type = "not-found/api-request-not-found"
         raise Http404(f"{site.name} has no API request with this Request-ID, or it is past the retention.")
+    return entry
+
+
+def line(site: Site, entry: ApiRequestLog) -> str:
+    """Return the line that a download of the minutes around the entry has for it."""
+    return jsonl.line(around.ask(site, around.minutes_around(entry), {}), entry)
+
+
+def refused(request: HttpRequest, site: Site, error: QuestionError) -> HttpResponse:
+    """Say what is wrong with the address of an entry."""
+    note_refusal(request, error)
+    return render(request, "entry_refused.html", {"site": site, "errors": error.errors.items()}, status=400)
+
+
+def facts(entry: ApiRequestLog, site: Site) -> dict[str, object]:
+    """Return what `_entry_facts.html` shows of an entry, its title and its summary."""
     local = timezone.localtime(entry.created_at)
-    path = entry.request_path or ""
-    context = {
-        "site": site,
+    return {
         "entry": entry,
-        "title": visible(
-            middle(f"{entry.request_method or label(entry.interface or '')} {path}".strip(), TITLE_LENGTH)
-        ),
+        "title": title(entry),
         "summary": summary(entry, site),
         "local": f"{local:%A, %-d %B %Y, %H:%M:%S.%f}",
-        "ago": timesince(entry.created_at).replace("0\xa0minutes", "less than a minute"),
+        "ago": "less than a minute" if timesince(entry.created_at).startswith("0") else timesince(entry.created_at),
         "zone": timezone.get_current_timezone_name(),
         "utc": f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}",
         "written": written(entry.created_at),
         "groups": [(heading, list(fields_of(entry, names))) for heading, names in GROUPS.items()],
         "details": [(visible(key), visible(value)) for key, value in sorted((entry.details or {}).items())],
-        "support_text": support_text(entry, site, request.build_absolute_uri(entry_address(site, entry))),
         "request_id": visible(entry.request_id),
-        "around": around(entry),
-        "back": way_back(request, site),
+        "minutes_around": within(around.minutes_around(entry)),
     }
-    return render(request, "entry.html", context)
+
+
+def title(entry: ApiRequestLog) -> str:
+    """Return what an entry is called: its method, or else its interface, and its path."""
+    words = f"{entry.request_method or label(entry.interface or '')} {entry.request_path or ''}".strip()
+    return visible(middle(words, TITLE_LENGTH)) or "An API request"
 
 
 def fields_of(entry: ApiRequestLog, names: tuple[str, ...]) -> Iterator[Field]:
     """Yield the fields that the entry has."""
+    week = around.span_around(entry, around.WEEK)
     for name in names:
         value = getattr(entry, name)
         if value is None:
             continue
-        heading = COLUMNS.get(name) or str(ApiRequestLog._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
         key = FILTER_KEYS.get(name)
-        text = str(value)
-        wanted = exactly(text) if len(text) <= ALIKE_LENGTH else beginning(text[:ALIKE_LENGTH])
-        alike = urlencode({key: wanted, "last": "7d"}) if key else None
-        yield Field(name, heading, shown(name, value), alike)
+        alike = within(week, **{key: around.like(value)}) if key else None
+        yield Field(name, heading_of(name), shown(name, value), alike)
+
+
+def heading_of(name: str) -> str:
+    """Return the heading of a field."""
+    return COLUMNS.get(name) or str(ApiRequestLog._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
 
 
 def shown(name: str, value: object) -> str:
@@ -191,8 +237,11 @@ def way_back(request: HttpRequest, site: Site) -> str:
     return f"{came_from.path}?{came_from.query}" if came_from.path in all_logs and came_from.query else logs
 
 
-def around(entry: ApiRequestLog) -> str:
-    """Return the query of the log page for the ten minutes around this entry."""
-    second = entry.created_at.replace(microsecond=0)
-    start, end = second - timedelta(minutes=5), second + timedelta(minutes=5, seconds=1)
-    return urlencode({"from": written(start), "to": written(end)})
+def named(entry: ApiRequestLog) -> str:
+    """Return the query that names an entry."""
+    return urlencode({"at": written(entry.created_at), "request": entry.request_id})
+
+
+def within(time: TimeRange, **conditions: str) -> str:
+    """Return the query of the log page for a time."""
+    return urlencode({**conditions, "from": written(time.start), "to": written(time.end)})

@@ -11,8 +11,13 @@ from django.template.loader import render_to_string
 from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
+from auditlog.refusals import Refused
+
 WAITED = (PoolTimeout, TooManyRequests, errors.QueryCanceled, errors.LockNotAvailable)
 """Causes after which another try would only wait again."""
+
+_AWAY = Refused(503, "service-unavailable", "The database is away; ask again.", {"Retry-After": "10"})
+_BROKEN = Refused(500, "internal-server-error", "Gatebook failed; its log has the reason under this Request-ID.")
 
 
 class SecondTryMiddleware:
@@ -34,8 +39,12 @@ class SecondTryMiddleware:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception: 503 and when to come back while the database is away, else 500."""
     error = sys.exc_info()[1]
-    if not isinstance(error, OperationalError | InterfaceError):
-        return HttpResponse(render_to_string("500.html"), status=500)
-    answer = HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "10"})
-    answer.broke_off = not isinstance(error.__cause__, WAITED)  # type: ignore[attr-defined]
+    is_away = isinstance(error, OperationalError | InterfaceError)
+    if request.path_info.lstrip("/").startswith("api/"):
+        answer: HttpResponse = (_AWAY if is_away else _BROKEN).unnoted_answer(request)
+    elif is_away:
+        answer = HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "10"})
+    else:
+        answer = HttpResponse(render_to_string("500.html"), status=500)
+    answer.broke_off = is_away and not isinstance(error and error.__cause__, WAITED)  # type: ignore[attr-defined]
     return answer

@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import chart, columns, lens, sentence
+from auditlog.dashboard import chart, columns, lens, panel, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.nothing import nothing
@@ -52,6 +53,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
             return HttpResponseRedirect(address)
         shown = columns.of_reader(request)
         question = lens.question_of(request, site)
+        beside = panel.named(request.GET.get("entry", ""), question.sites)
     except QuestionError as error:
         note_refusal(request, error)
         return render(request, "logs.html", refused(request, site, error), status=400)
@@ -59,6 +61,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     earlier = question.period_before() if question.time.end <= question.now else None  # part of a time says nothing
     with one_snapshot():
         page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(question))
+        if panel.is_asked_alone(request):
+            return panel.alone(request, beside, question, page)
         volume = in_time(CHART_BUDGET_MS, lambda: answers.volume(question, timezone.get_current_timezone()))
         before = in_time(BEFORE_BUDGET_MS, lambda: answers.outcomes(earlier)) if volume and earlier else None
         total = volume and volume.total
@@ -76,7 +80,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "said": volume and sentence.outcomes_said(question, volume, earlier, before),
         "chart": volume and chart.draw(volume, timezone.get_current_timezone(), lambda time: within(question, time)),
         "page": page,
-        "table": page and LogTable(page, shown, question),
+        "table": page and LogTable(page, shown, question, beside.entry if beside else None),
+        "panel": panel.drawn(request, beside, question, page),
         "order_words": sentence.order_words(page.order if page else question.order),
         "columns": [(name, COLUMNS[name], name in shown) for name in dict.fromkeys([*shown, *COLUMNS])],
         "further_back": further_back(question),
@@ -85,7 +90,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "older": page and page.older and question.query({"sort": page.order.as_parameter(), "after": str(page.older)}),
         "can_export": access.administers(request.user, site),
         "resolved": question.query(resolved=True),
-        "ingest_address": request.build_absolute_uri(reverse("ingest")),
+        "ingest_address": request.build_absolute_uri(reverse("api_request_logs")),
         "sort_limit": f"{pages.SORT_LIMIT:,}",
         "conditions": conditions,
         "time_said": sentence.time_said(question),
@@ -94,7 +99,9 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         **search_box(request.GET),
         **form_choices(question.filters.form, question.time.start, question.time.end),
     }
-    return render(request, "logs.html", context)
+    answer = render(request, "logs.html", context)
+    patch_vary_headers(answer, ["HX-Target"])
+    return answer
 
 
 def within(question: Question, time: TimeRange) -> str:

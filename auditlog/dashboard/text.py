@@ -13,6 +13,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(_written, text)
 
 
+def visible_json(text: str) -> str:
+    """Return a JSON text with what would not be seen as JSON escapes it, which means the same."""
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def middle(text: str, length: int) -> str:
     """Return `text` cut in the middle to `length` characters; its beginning and its end tell it apart."""
     if len(text) <= length:

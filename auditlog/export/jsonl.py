@@ -53,3 +53,8 @@ def _piece(name: str) -> Func:
     is_json = isinstance(ApiRequestLog._meta.get_field(name), IntegerField | BooleanField | GeneratedField | JSONField)
     value = "%(expressions)s" if is_json else "to_json(%(expressions)s)"
     return Func(F(name), template=f"""',"{name}":' || {value}::text""", output_field=TextField())
+
+
+def line(question: Question, one: ApiRequestLog) -> str:
+    """Return the line of one row, of a site that the question asks."""
+    return str(ApiRequestLog.objects.filter(pk=one.pk).values_list(entry(question), flat=True).get())

@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce, TruncDate
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.durations import typical_ms
-from auditlog.models.rollups import ByError
+from auditlog.models.rollups import ROLL_UPS, ByError, RollUp
 from auditlog.search import buckets
 from auditlog.search.question import Question
 from auditlog.search.slices import slices
@@ -131,10 +131,10 @@ def newest(question: Question) -> datetime | None:
     return None
 
 
-def by_day(question: Question) -> dict[date, int]:
-    """Count the matching requests of each UTC day that has any, the earliest first."""
+def by_day(question: Question, among: Sequence[type[RollUp]] = ROLL_UPS) -> dict[date, int]:
+    """Count the matching requests of each UTC day that has any, the earliest first; from the roll-ups `among`."""
     counts: Counter[date] = Counter()
-    for source in sources(question):
+    for source in sources(question, among=among):
         # No group of a roll-up reaches over a UTC midnight.
         for day, requests in source.grouped(_day=TruncDate(source.time, tzinfo=UTC)):
             counts[day] += requests

@@ -146,3 +146,25 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
     "site": ("Site", site, "acme-eu"),
 }
 """Key → (its label, what it asks, an example)."""
+
+COLUMN_KEYS = {
+    "site_id": "site",
+    "username": "user",
+    "impersonator_username": "impersonator",
+    "user_is_from_parent_site": "is",
+    "interface": "interface",
+    "api_key_id": "key",
+    "api_key_prefix": "key",
+    "api_name": "api",
+    "request_method": "method",
+    "request_path": "path",
+    "request_ip": "ip",
+    "request_id": "request",
+    "request_host": "host",
+    "response_code": "code",
+    "user_agent": "agent",
+    "error_type": "type",
+    "success": "status",
+    "duration_ms": "duration",
+}
+"""Columns of the log → the key that asks for exactly one of their values."""

@@ -25,6 +25,7 @@ VIEW_KEYS = {
     "before": "use from: and to: for a time",
     "columns": "choose them under Columns",
     "scope": "choose the sites above the search",
+    "entry": "use request: for a Request-ID",
 }
 """Keys of the address that are no conditions, and what to do instead."""
 CONDITION_KEYS = tuple(name for key in KEYS for name in (key, f"-{key}"))

@@ -188,11 +188,11 @@ class Question:
     def query(self, changes: Mapping[str, str | None] | None = None, *, resolved: bool = False) -> str:
         """Return the query string of this question's address, with `changes`; None drops a key.
 
-        With `resolved`, the range is written out, so that a link made now and followed later asks the same. Cursors
-        belong to one page and are left out unless given.
+        With `resolved`, the range is written out, so that a link made now and followed later asks the same. Cursors and
+        the entry beside the table belong to one page and are left out unless given.
         """
         kept: Mapping[str, list[str]] = dict(self.filters.data.lists())
-        params = {key: [v for v in values if v] for key, values in kept.items() if key not in ("after", "before")}
+        params = {key: [v for v in values if v] for key, values in kept.items() if key not in _OF_ONE_PAGE}
         if resolved:
             params.pop("last", None)
             params["from"] = [timerange.written(self.time.start)]
@@ -252,3 +252,4 @@ def _columns_of(condition: Q) -> Iterator[str]:
 
 
 _ALLOWED = (*CONDITION_KEYS, "q", *TIME_KEYS, *VIEW_KEYS)
+_OF_ONE_PAGE = ("after", "before", "entry")

@@ -3,14 +3,20 @@
 (() => {
   const SHOWN_MS = 2000;
 
-  for (const button of document.querySelectorAll("[data-copy], [data-copy-from]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      const source = document.getElementById(button.dataset.copyFrom);
-      const done = await copy(source ? source.textContent : button.dataset.copy);
-      say(button, done ? "Copied" : "Not copied: select the text instead");
-    });
+  document.addEventListener("htmx:load", offer);
+  offer();
+
+  function offer() {
+    for (const button of document.querySelectorAll("[data-copy][hidden], [data-copy-from][hidden]")) button.hidden = false;
   }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy], [data-copy-from]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copyFrom);
+    const done = await copy(source ? source.textContent : button.dataset.copy);
+    say(button, done ? "Copied" : "Not copied: select the text instead");
+  });
 
   async function copy(text) {
     try {
@@ -22,12 +28,14 @@
   }
 
   function copyBySelection(text) {
+    const focused = document.activeElement;
     const area = document.createElement("textarea");
     area.value = text;
     document.body.append(area);
     area.select();
     const done = document.execCommand("copy");
     area.remove();
+    focused?.focus();
     return done;
   }
 

@@ -15,7 +15,6 @@
   // Fires for a plain submission and for htmx alike.
   document.addEventListener("formdata", (event) => {
     if (event.target.matches("[data-drop-empty]")) dropEmpty(event.formData);
-    if (event.target.id === "keep-columns") keepTicked(event.formData);
   });
 
   // A menu closes by a click elsewhere and by Escape, which leads back to its summary.
@@ -54,11 +53,5 @@
 
   function dropEmpty(data) {
     for (const [key, value] of [...data]) if (value === "") data.delete(key);
-  }
-
-  // "Keep as my choice" keeps what is ticked now, not what was shown when the page was made.
-  function keepTicked(data) {
-    data.delete("columns");
-    for (const box of document.querySelectorAll("#choose-columns [name=columns]:checked")) data.append("columns", box.value);
   }
 })();

@@ -113,7 +113,7 @@ def test_a_key_is_made_used_and_revoked_and_refused_lines_are_looked_after(
             break
         alice.wait_for_timeout(300)
         alice.reload()
-    expect(alice.locator(ROWS)).to_contain_text("not-authenticated/api-key-revoked")
+    expect(alice.locator(ROWS)).to_contain_text("not-authenticated/invalid-credentials")
 
 
 @pytest.mark.parametrize("path", ["keys/", "members/", "retention/?days=30", "quarantine/"])

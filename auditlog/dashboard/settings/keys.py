@@ -138,10 +138,11 @@ def _requests_made_with(site: Site, key: ApiKey) -> str:
     return f"{reverse('logs', args=[site.slug])}?{query}"
 
 
-def _command(request: HttpRequest, key: ApiKey, secret: str) -> str | None:
-    """Return a line for a shell that sends a first entry with the key; None where the key may not."""
+def _command(request: HttpRequest, key: ApiKey, secret: str) -> str:
+    """Return a line for a shell that sends a first entry with the key, or reads the newest where it may only read."""
+    address = request.build_absolute_uri(reverse("api_request_logs"))
     if Scope.INGEST not in key.scopes:
-        return None
+        return f"curl '{address}?per_page=3' -H 'X-FilesAPI-Key: {secret}'"
     entry = {
         "created_at": written(timezone.now().replace(microsecond=0)),
         "request_id": f"first-{key.prefix}",
@@ -149,6 +150,5 @@ def _command(request: HttpRequest, key: ApiKey, secret: str) -> str | None:
         "response_code": 200,
     }
     return (
-        f"curl {request.build_absolute_uri(reverse('ingest'))} -H 'X-FilesAPI-Key: {secret}' "
-        f"-H 'Content-Type: application/x-ndjson' -d '{json.dumps(entry)}'"
+        f"curl {address} -H 'X-FilesAPI-Key: {secret}' -H 'Content-Type: application/x-ndjson' -d '{json.dumps(entry)}'"
     )

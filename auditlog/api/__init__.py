@@ -1,0 +1,1 @@
+"""The REST door: what clients of Files.com ask, answered as they read it (docs/api.md)."""
