@@ -54,7 +54,7 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_MILLISECONDS)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One API request. Field names are those of the database, the JSON lines and the API.
 
     However it is made, an Entry is fit to be stored: `created_at` is UTC, texts have their limits and no NUL,

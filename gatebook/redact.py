@@ -52,6 +52,13 @@ _KEY_LIKE = re.compile(
 _FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.IGNORECASE)
 
+# What most entries hold, told by one look: nothing above finds anything here. Issued keys without `-`, `_` and `:` have
+# longer words than these ids or begin as is said; folders of a path that are as short as these hide no key.
+_PLAIN_IDS = re.compile(
+    r"(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\n)?(?:(?!SG\.|ya29\.|eyJ)[A-Za-z0-9]{1,12}+(?:[.@\n]|\Z))*+"
+)
+_PLAIN_PATH = re.compile(r"(?:/(?:[A-Za-z_.]{0,12}+(?![^/])|[0-9]{1,12}+(?![^/])|[A-Za-z0-9_.]{1,7}+(?![^/])))*+")
+
 _SEPARATOR = re.compile(r"([&;?#])")
 _RESPONSE_CODES = re.compile(r"(?:[<>]=?)?\d{1,3}(?:(?:\.\.|,)\d{1,3})*\*?$")
 _ADDRESS_SIGN = re.compile(r"[?&#/]")
@@ -60,20 +67,23 @@ _MAX_NESTING = 3
 _PREFIX_LIMIT = 24
 _PREFIX_KEPT = 8
 _LONGEST_WORD = 1024
-_CACHED_TEXTS = 4096
+_CACHED_TEXTS = 2048
 _LONGEST_CACHED_TEXTS = 500
 
+_IDS = ("user_id", "username", "impersonator_user_id", "impersonator_username", "api_key_id", "api_key_prefix")
 _FREE_TEXTS: tuple[tuple[tuple[str, ...], Callable[[Entry], tuple[str | None, ...]]], ...] = tuple(
     (names, attrgetter(*names))
     for names in (
         # Together what comes again together: the same few users, programs and operations. What holds a secret is not
         # kept in memory.
-        ("user_id", "username", "impersonator_user_id", "impersonator_username", "api_key_id", "api_key_prefix"),
+        _IDS,
         ("user_agent", "request_host"),
         ("interface", "api_name", "request_method"),
         ("error_type", "error_message"),
     )
 )
+
+_ids_of = attrgetter("request_id", *_IDS)
 
 _LOGINS = frozenset(["username", "impersonator_username", "attempted_username"])
 
@@ -97,7 +107,7 @@ class Redactor:
     ) -> None:
         self._names = SecretNames(names, not_secret)
         self._patterns = tuple(patterns)
-        self._known_clean: set[tuple[str | None, ...]] = set()
+        self._known_clean: list[set[tuple[str | None, ...]]] = [set() for _ in _FREE_TEXTS]
         self.on_hidden: Callable[[str], None] = lambda why: None
         """Is told by which name or shape each secret was found, never the secret."""
 
@@ -106,20 +116,22 @@ class Redactor:
         changes: dict[str, object] = {}
         if "cut" in entry.details:
             entry = _without_torn_ends(entry)
-        for names, texts_of in _FREE_TEXTS:
-            if (texts := texts_of(entry)) in self._known_clean:
+        plain_ids = self._has_plain_ids(entry)
+        for (names, texts_of), known_clean in zip(_FREE_TEXTS, self._known_clean, strict=True):
+            if (plain_ids and names is _IDS) or (texts := texts_of(entry)) in known_clean:
                 continue
             is_clean = True
             for name, text in zip(names, texts, strict=True):
                 if text is not None and (hidden := self._field(name, text)) != text:
                     changes[name], is_clean = hidden, False
             if is_clean and sum(map(len, filter(None, texts))) <= _LONGEST_CACHED_TEXTS:
-                if len(self._known_clean) >= _CACHED_TEXTS:
-                    self._known_clean.clear()
-                self._known_clean.add(texts)
+                if len(known_clean) >= _CACHED_TEXTS:
+                    known_clean.clear()
+                known_clean.add(texts)
         if entry.request_path and (hidden := self.path(entry.request_path)) != entry.request_path:
             changes["request_path"] = hidden
-        if not _UUID.fullmatch(entry.request_id) and (hidden := self.text(entry.request_id)) != entry.request_id:
+        is_plain = plain_ids or _UUID.fullmatch(entry.request_id)
+        if not is_plain and (hidden := self.text(entry.request_id)) != entry.request_id:
             changes["request_id"] = hidden
         if entry.details and (details := self._details(entry.details)) != entry.details:
             changes["details"] = details
@@ -170,7 +182,15 @@ class Redactor:
             for name, text in details.items()
         }
 
+    def _has_plain_ids(self, entry: Entry) -> bool:
+        """Whether Request-ID, users and API key are too plain to be or hold a secret."""
+        if self._patterns or len(entry.api_key_prefix or "") > _PREFIX_LIMIT:
+            return False
+        return _PLAIN_IDS.fullmatch("\n".join(filter(None, _ids_of(entry)))) is not None
+
     def _path(self, text: str, depth: int) -> str:
+        if _PLAIN_PATH.fullmatch(text) and not self._patterns:
+            return text
         if '"' in text or "'" in text:  # quotes bind closer than the signs of an address
             text = self._pairs(text)
         if "=" in text or "%" in text:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditlog.intake import formats
-from auditlog.intake.formats.gatebook_jsonl import FORMAT
-from auditlog.intake.formats.shape import LINE_LIMIT, Rejected, Source
+from auditlog.intake.formats.gatebook_jsonl import FORMAT, entry_and_site
+from auditlog.intake.formats.shape import LINE_LIMIT, Rejected, Source, reason_for
 from gatebook.entry import FIELDS, Entry, encode_json
 
 FULL = Entry(
@@ -53,6 +53,29 @@ def read_one(**fields: object) -> Entry | Rejected:
 def test_every_field_comes_back_as_it_was_written():
     exported = dict.fromkeys(FIELDS) | json.loads(encode_json(FULL)) | {"success": False, "site": "acme"}
     assert read_all(json.dumps(exported).encode()) == [FULL]
+
+
+ODD = r"""
+    "response_code":200.0 "response_code":-0 "response_code":"200" "response_code":true "response_code":1000
+    "duration_ms":1e3 "user_is_from_parent_site":null "user_is_from_parent_site":1 "user_id":7 "extra":1
+    "user_id":null,"user_id":"x" "username":7,"username":"bob" "username":"\ud800" "username":"a\u0000" "username":"ÿ"
+    "details":null "details":{"a":null} "details":{"a":1,"a":"b"} "details":[] "success":true "success":false
+    "success":"x" "request_id":"" "request_id":null "created_at":"2026-03-01T12:00:00" "created_at":1
+    "\u0075sername":"bob" "user_agent":"" "created_at":"0001-01-01T00:00:00+05:00"
+    "request_ip":"x" "error_type":"e","success":false "a":
+"""
+
+
+@pytest.mark.parametrize("odd", ["", *ODD.split()])
+def test_a_line_that_names_a_site_is_read_like_one_that_names_none(odd):
+    def outcome(*members: str) -> object:
+        line = ",".join([*json.dumps(MINIMAL)[1:-1].split(", "), *filter(None, members)])
+        try:
+            return entry_and_site(f"{{{line}}}".encode("latin-1"))
+        except (ValueError, TypeError) as error:
+            return reason_for(error)
+
+    assert outcome(odd) == outcome('"site":null', odd)
 
 
 def test_a_line_with_null_for_what_it_does_not_have_is_an_entry():

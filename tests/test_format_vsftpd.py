@@ -74,10 +74,10 @@ def test_equal_lines_are_all_kept_and_get_the_same_ids_again():
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("# a comment", "not an event of vsftpd's log"),
-        (f'{AT} [bob] FTP command: Client "192.0.2.7", "PASS <password>"', "not an event of vsftpd's log"),
-        (f'{AT} [bob] FTP response: Client "192.0.2.7", "230 Login successful."', "not an event of vsftpd's log"),
-        (UPLOAD[:-8], "not an event of vsftpd's log"),
+        ("# a comment", "not a line of the format vsftpd"),
+        (f'{AT} [bob] FTP command: Client "192.0.2.7", "PASS <password>"', "not a line of the format vsftpd"),
+        (f'{AT} [bob] FTP response: Client "192.0.2.7", "230 Login successful."', "not a line of the format vsftpd"),
+        (UPLOAD[:-8], "not a line of the format vsftpd"),
         (UPLOAD.replace("Mar  3", "Feb 30"), "created_at: not a time there is"),
     ],
 )

@@ -81,9 +81,9 @@ def test_equal_lines_are_all_kept_and_get_the_same_ids_again():
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("# a comment", "not a line of a transfer log"),
-        (LINE[:-2], "not a line of a transfer log"),
-        (LINE.replace("1048576", "many"), "not a line of a transfer log"),
+        ("# a comment", "not a line of the format xferlog"),
+        (LINE[:-2], "not a line of the format xferlog"),
+        (LINE.replace("1048576", "many"), "not a line of the format xferlog"),
         (LINE.replace("Mar", "Mai"), "created_at: not a time there is"),
         (LINE.replace("Mar  3", "Feb 30"), "created_at: not a time there is"),
         (LINE.replace("08:12", "28:12"), "created_at: not a time there is"),

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import re
 import tracemalloc
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
@@ -366,3 +367,26 @@ def test_the_real_logs_are_stored_whole_and_once(db, pattern, read):
     assert counts(run(*paths)) == (read, 0, read, 0)
     assert counts(run(*paths, "--rebase-time")) == (read, read, 0, 0)
     assert counts(run(*paths, "--rebase-time")) == (read, 0, read, 0)
+
+
+def test_every_real_log_of_a_known_format_adds_up_and_is_stored_once(db):
+    site = Site.objects.create(slug="acme", name="Acme", retention_days=36_500)
+    known = []
+    for path in sorted(sample_logs().rglob("*")):
+        with suppress(files.UnreadableError):  # folders, licences, formats that nobody reads here
+            known.append(files.find(path))
+
+    def imported(file: files.LogFile) -> files.Tally:
+        intake = files.Intake(site)
+        files.import_file(file, intake)
+        return intake.tally
+
+    first = [imported(file) for file in known]
+    assert ApiRequestLog.objects.count() == sum(tally.stored for tally in first) > 0
+    for file, before in zip(known, first, strict=True):
+        lines = sum(1 for line in file.path.read_bytes().split(b"\n") if line.strip())
+        assert before.read == lines or file.format.name == "cloudtrail", file
+        assert before.read == before.stored + before.duplicates + before.rejected.total(), file
+        after = imported(file)
+        assert (after.read, after.stored, after.duplicates) == (before.read, 0, before.stored + before.duplicates), file
+        assert after.rejected == before.rejected, file

@@ -185,7 +185,7 @@ def test_the_door_as_it_is_served(quick_start):
         status, answer = post(quick_start, key, line("away"))
     finally:
         os.kill(quick_start.started[-1].pid, signal.SIGCONT)
-    assert (status, answer["retry"]) == (503, "10")
+    assert (status, answer["retry"]) == (503, "2")
     assert answer["error"].startswith("The database is away; send the same again")
     soon(lambda: post(quick_start, key, line("away"))[0] == 200)
 

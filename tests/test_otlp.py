@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 from google.rpc.status_pb2 import Status
 from hypothesis import HealthCheck, example, given, settings
@@ -37,8 +38,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from auditlog.intake import body, http, otlp, semconv
+from auditlog.intake import batch, body, http, otlp, semconv
 from auditlog.models import ApiKey, ApiRequestLog, QuarantinedLine, Scope
+from auditlog.store import writer
 from gatebook.entry import FIELDS
 from gatebook.ids import new_id
 from gatebook.redact import Redactor
@@ -151,6 +153,26 @@ def test_the_sdks_spans_are_in_the_book_once(live_server, exported, compression)
     got = ApiRequestLog.objects.get()
     assert (got.request_id, got.request_path, got.response_code, got.username) == (request_id, "/a", 404, "bob")
     assert got.details["service.name"] == "shop"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sdk_sends_again_what_came_while_the_database_was_away(live_server, exported, monkeypatch):
+    finished, refused = InMemorySpanExporter(), []
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(finished))
+    provider.get_tracer("t").start_span("GET /a", kind=SpanKind.SERVER, attributes=REQUEST).end()
+
+    def write(*arguments: Any) -> writer.Written:
+        if not refused:
+            refused.append(arguments)
+            raise OperationalError("the server closed the connection")
+        return writer.write(*arguments)
+
+    monkeypatch.setattr(batch, "write", write)
+    exporter = OTLPSpanExporter(f"{live_server.url}/v1/traces", **exported)  # with the patience that it comes with
+    assert exporter.export(finished.get_finished_spans()) is SpanExportResult.SUCCESS
+    exporter.shutdown()
+    assert (len(refused), ApiRequestLog.objects.count()) == (1, 1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -651,6 +673,19 @@ def test_who_must_wait_is_told_for_how_long(send, monkeypatch):
             http._turns.release()
     assert (answer.status_code, answer["Retry-After"]) == (429, "1")
     assert Status.FromString(answer.content).code == 8
+
+
+@pytest.mark.parametrize("door", ["/v1/traces", "/v1/logs"])
+@pytest.mark.parametrize("kind", [JSON, PROTOBUF])
+def test_a_database_that_is_away_is_a_reason_to_come_back(send, kind, door):
+    def away(*arguments: Any) -> None:
+        raise OperationalError("the server closed the connection")
+
+    with connection.execute_wrapper(away):
+        answer = send(b"", kind, door)
+    assert (answer.status_code, answer["Retry-After"], answer["Content-Type"]) == (503, "2", kind)
+    told = Status.FromString(answer.content) if kind == PROTOBUF else Status(**answer.json())
+    assert (told.code, told.message.partition(";")[0]) == (14, "The database is away")
 
 
 # --- Whatever is sent ---------------------------------------------------------------------------

@@ -499,6 +499,53 @@ def test_what_is_redacted_stays_as_it_is(text):
     assert redact_text(once) == once
 
 
+WORDS = """
+    . @ - _ / : = ( " \u00e9 a Z 7 bob ab12cd aaaaaaaaaaaa a1a1a1a1a1 1234567890 0123456789abcdef0123456789abcdef
+    0b1f0f6e-1111-4222-8333-123456789abc SG hvs ya29 eyJ eyJhbGci 1//0 AIza SK sk ghp_ gsk_ glpat- key- xoxb- pypi-A us1
+    T1234567 B1234567 AA bot123456 services reset tokens verify-email main.js -----BEGIN PRIVATE KEY token= Basic Bearer
+"""
+words = st.lists(st.sampled_from(WORDS.split()) | st.sampled_from("./\n -") | st.text(max_size=14), max_size=12).map(
+    "".join
+)
+unhurried = Redactor(patterns=[re.compile("(?!)")])
+"""Looks at everything with everything: a pattern of the host's may match anywhere."""
+
+
+@given(words | st.sampled_from(KEYS), words, words, words.map("/".__add__), words)
+def test_what_one_look_calls_plain_holds_no_secret(request_id, username, prefix, path, name):
+    entry = entry_with(
+        request_id=request_id or "r1", user_id=name, username=username, api_key_prefix=prefix, request_path=path
+    )
+    assert Redactor().entry(entry) == unhurried.entry(entry)
+    assert redact(path) == unhurried.path(path)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [*KEYS, issued("ya", "29.abcdefghij"), issued("S", "G.abcdefghij.klmnopqrst"), "eyJhbGciOiJI.eyJhIjoxfQ.c2ln"],
+    ids=lambda key: key[:6],
+)
+@pytest.mark.parametrize("field", ["request_id", "user_id", "username", "api_key_id", "api_key_prefix", "request_path"])
+def test_no_issued_key_is_plain(key, field):
+    for around in ("{}", "bob.{}", "{}.bob", "bob@{}", "/{}", "/a/{}/b"):
+        assert key not in str(Redactor().entry(entry_with(**{field: around.format(key)})))
+
+
+def test_the_ordinary_is_told_by_one_look(monkeypatch):
+    def never(self, text):
+        raise AssertionError(f"looked closely at {text!r}")
+
+    monkeypatch.setattr(Redactor, "_anywhere", never)
+    entry = entry_with(
+        request_id="0b1f0f6e-1111-7222-8333-123456789abc",
+        user_id="4711",
+        username="bob.builder@example.com",
+        api_key_prefix="ab12cd34",
+        request_path="/api/rest/v1/folders/20260504",
+    )
+    assert Redactor().entry(entry) is entry
+
+
 HOSTILE = r"""
     / eyJ eyJaaaaa. a- a_ token= password= :// a@:// a: ://a:a /token/ /reset/aaaaaaaaaa1 %25 %25%25 %2541= %3D %22
     %22eyJ a=% ? = & ; a=a=a= a&b;c?= token=a; a A1a aA ghp_ sk- sk-a 1 bot1 SG. ' " "' ' \\ \" a"] [redacted]

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from auditlog import api_keys
 from auditlog.intake.formats.gatebook_jsonl import entry_and_site
-from auditlog.intake.formats.shape import Rejected, decode_object, reason_for
+from auditlog.intake.formats.shape import Rejected, reason_for
 from auditlog.models import ApiKey, QuarantinedLine, Site
 from auditlog.models.quarantine import LINE_LIMIT, NotTaken
 from auditlog.store.writer import Rejection, write
@@ -84,7 +84,7 @@ def _store(
 def _read(line: bytes | Rejected, sites: dict[str, Site], own: str) -> tuple[Entry, str]:
     if isinstance(line, Rejected):
         raise ValueError(line.reason)
-    entry, slug = entry_and_site(decode_object(line))
+    entry, slug = entry_and_site(line)
     slug = slug or own
     if slug not in sites:
         raise ValueError(f"site: {slug[:100]!r} is neither the site of this API key nor a child site of it")

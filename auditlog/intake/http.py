@@ -34,6 +34,9 @@ AT_ONCE = 8
 TURN_SECONDS = 2
 """How long another one waits for its turn before it is sent away."""
 
+AWAY_SECONDS = 2
+"""When to come back to a database that is away. OpenTelemetry's exporters give up what has to wait for 10 s."""
+
 Lines = Iterator[bytes | Rejected]
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
@@ -74,7 +77,7 @@ def patience() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         logger.error("Entries were not taken in: %s: %s", type(error).__name__, error)
         sentence = "The database is away; send the same again, what is stored already is not stored twice."
-        raise Refused(503, "service-unavailable/database-away", sentence, {"Retry-After": "10"}) from None
+        raise Refused(503, "service-unavailable/database-away", sentence, {"Retry-After": str(AWAY_SECONDS)}) from None
 
 
 def key_of_poster(request: HttpRequest) -> ApiKey:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from auditlog.intake.formats.lines import Objects, line_format
-from auditlog.intake.formats.shape import first_lines
-from gatebook.entry import Entry, entry_from
+from auditlog.intake.formats.shape import decode_object, first_lines
+from gatebook.entry import Entry, decode_entry, entry_from
 
 
 def recognises(head: bytes) -> bool:
@@ -16,8 +16,16 @@ def recognises(head: bytes) -> bool:
     )
 
 
-def entry_and_site(fields: dict[str, Any]) -> tuple[Entry, str | None]:
-    """Return the entry that an object is, and the site it names. Raises ValueError or TypeError for `reason_for`.
+def entry_and_site(line: bytes) -> tuple[Entry, str | None]:
+    """Return the entry that a line is, and the site it names. Raises ValueError or TypeError for `reason_for`."""
+    try:
+        return decode_entry(line), None  # most lines hold nothing else
+    except (ValueError, TypeError):
+        return _from_object(decode_object(line))
+
+
+def _from_object(fields: dict[str, Any]) -> tuple[Entry, str | None]:
+    """Return what `entry_and_site` does.
 
     An export also writes `success` and `site`. `success` follows from the other fields, so one that contradicts them
     is a reason to reject the line.
@@ -39,7 +47,7 @@ def entry_and_site(fields: dict[str, Any]) -> tuple[Entry, str | None]:
 
 
 def _entry(fields: dict[str, Any], line: bytes) -> Entry:
-    return entry_and_site(fields)[0]  # the import says where entries go
+    return _from_object(fields)[0]  # the import says where entries go
 
 
 FORMAT = line_format("gatebook", "Gatebook JSON lines", recognises, lambda source: Objects(_entry))

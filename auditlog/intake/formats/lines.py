@@ -22,7 +22,9 @@ from auditlog.intake.formats.shape import (
     reason_for,
     too_long,
 )
-from gatebook.entry import Entry, clean
+from gatebook.entry import Entry, clean, text_of
+
+EntryOf = Callable[[re.Match[str], str, Source], Entry | None]
 
 _CONTAINER = re.compile(rb"(?P<time>\d{4}-\d\d-\d\dT\S+) (?P<stream>stdout|stderr) (?P<part>[FP]) ")
 
@@ -88,6 +90,38 @@ def whole(line: bytes) -> bytes:
     if not line.endswith(b"\n"):
         raise ValueError("breaks off")  # the next import finds it whole
     return line.rstrip(b"\r\n")
+
+
+def pattern_format(name: str, title: str, pattern: re.Pattern[str], entry_of: EntryOf) -> Format:
+    """Return the format of a log where each line is an event of the same pattern.
+
+    `entry_of` makes its entry of the match, the Request-ID and what is known of the file; None where there is none.
+    """
+
+    def recognises(head: bytes) -> bool:
+        return any(pattern.fullmatch(text_of(line)) for line in first_lines(head))
+
+    return line_format(name, title, recognises, partial(_Events, name, pattern, entry_of))
+
+
+class _Events:
+    def __init__(self, name: str, pattern: re.Pattern[str], entry_of: EntryOf, source: Source) -> None:
+        self._name = name
+        self._pattern = pattern
+        self._entry_of = entry_of
+        self._source = source
+        self._identity = LineIdentity()
+
+    def take(self, line: bytes) -> list[Entry]:
+        content = whole(line)
+        match = self._pattern.fullmatch(text_of(content))
+        entry = self._entry_of(match, self._identity.of(content), self._source) if match else None
+        if entry is None:
+            raise ValueError(f"not a line of the format {self._name}")
+        return [entry]
+
+    def rest(self) -> list[Entry]:
+        return []
 
 
 class Objects:

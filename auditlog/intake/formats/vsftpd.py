@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from auditlog.intake.formats.lines import LineIdentity, line_format, whole
-from auditlog.intake.formats.shape import Source, first_lines
+from auditlog.intake.formats.lines import known, pattern_format
+from auditlog.intake.formats.shape import Source
 from auditlog.intake.formats.times import moment_in_words
-from gatebook.entry import Entry, text_of
+from gatebook.entry import Entry
 
 _LINE = re.compile(
     r"(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:0?\d\d \d{4}) \[pid (?P<pid>\d{1,10})\] "
@@ -38,48 +38,25 @@ _OPERATIONS = {
 }
 
 
-class _Lines:
-    """Reads one event a line."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._identity = LineIdentity()
-
-    def take(self, line: bytes) -> list[Entry]:
-        content = whole(line)
-        match = _LINE.fullmatch(text_of(content))
-        rest = _REST.fullmatch(match["rest"]) if match and match["what"] in _OPERATIONS else None
-        if match is None or rest is None:
-            raise ValueError("not an event of vsftpd's log")
-        method, name = _OPERATIONS[match["what"]]
-        failed = match["end"] == "FAIL"
-        details = {
-            "pid": match["pid"],
-            "bytes": rest["bytes"],
-            "kbytes_per_second": rest["speed"] if rest["speed"] != "0.00" else None,
-        }
-        return [
-            Entry(
-                created_at=moment_in_words(match["time"], self._source.zone, self._source.written()),
-                request_id=self._identity.of(content),
-                username=match["user"],
-                interface="ftp",
-                api_name=f"ftp.{name}",
-                request_method=method,
-                request_path=rest["path"],
-                request_ip=match["client"],
-                error_type=("login-failed" if name == "login" else "failed") if failed else None,
-                details={key: value for key, value in details.items() if value},
-            )
-        ]
-
-    def rest(self) -> list[Entry]:
-        return []
+def _entry(match: re.Match[str], request_id: str, source: Source) -> Entry | None:
+    rest = _REST.fullmatch(match["rest"])
+    if rest is None or match["what"] not in _OPERATIONS:
+        return None
+    method, name = _OPERATIONS[match["what"]]
+    failed = match["end"] == "FAIL"
+    speed = rest["speed"] if rest["speed"] != "0.00" else None
+    return Entry(
+        created_at=moment_in_words(match["time"], source.zone, source.written()),
+        request_id=request_id,
+        username=match["user"],
+        interface="ftp",
+        api_name=f"ftp.{name}",
+        request_method=method,
+        request_path=rest["path"],
+        request_ip=match["client"],
+        error_type=("login-failed" if name == "login" else "failed") if failed else None,
+        details=known({"pid": match["pid"], "bytes": rest["bytes"], "kbytes_per_second": speed}),
+    )
 
 
-def recognises(head: bytes) -> bool:
-    """Whether one of the first lines is an event."""
-    return any(_LINE.fullmatch(text_of(line)) for line in first_lines(head))
-
-
-FORMAT = line_format("vsftpd", "vsftpd's own log", recognises, _Lines)
+FORMAT = pattern_format("vsftpd", "vsftpd's own log", _LINE, _entry)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from auditlog.intake.formats.lines import LineIdentity, line_format, whole
-from auditlog.intake.formats.shape import Source, first_lines
+from auditlog.intake.formats.lines import known, pattern_format
+from auditlog.intake.formats.shape import Source
 from auditlog.intake.formats.times import moment_in_words
-from gatebook.entry import Entry, text_of
+from gatebook.entry import Entry
 
 _LINE = re.compile(
     r"(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d \d{4}) (?P<seconds>\d{1,10}) (?P<client>\S+) "
@@ -24,49 +24,28 @@ _OPERATIONS = {"i": ("STOR", "store"), "o": ("RETR", "retrieve"), "d": ("DELE", 
 _ACCESS = {"a": "anonymous", "g": "guest"}
 
 
-class _Lines:
-    """Reads one transfer a line."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._identity = LineIdentity()
-
-    def take(self, line: bytes) -> list[Entry]:
-        content = whole(line)
-        match = _LINE.fullmatch(text_of(content))
-        if match is None:
-            raise ValueError("not a line of a transfer log")
-        method, name = _OPERATIONS[match["direction"]]
-        service = match["service"].lower()
-        details = {
-            "bytes": match["bytes"],
-            "kind": "ascii" if match["kind"] == "a" else None,
-            "access": _ACCESS.get(match["access"]),
-            "account": match["account"] if match["account"] != "*" else None,
-        }
-        return [
-            Entry(
-                created_at=moment_in_words(match["time"], self._source.zone, self._source.written()),
-                request_id=self._identity.of(content),
-                username=match["user"],
-                interface=service,
-                api_name=f"{service}.{name}",
-                request_method=method,
-                request_path=match["path"],
-                request_ip=match["client"],
-                error_type="incomplete" if match["end"] == "i" else None,
-                duration_ms=int(match["seconds"]) * 1000,
-                details={key: value for key, value in details.items() if value},
-            )
-        ]
-
-    def rest(self) -> list[Entry]:
-        return []
+def _entry(match: re.Match[str], request_id: str, source: Source) -> Entry:
+    method, name = _OPERATIONS[match["direction"]]
+    service = match["service"].lower()
+    details = {
+        "bytes": match["bytes"],
+        "kind": "ascii" if match["kind"] == "a" else None,
+        "access": _ACCESS.get(match["access"]),
+        "account": match["account"] if match["account"] != "*" else None,
+    }
+    return Entry(
+        created_at=moment_in_words(match["time"], source.zone, source.written()),
+        request_id=request_id,
+        username=match["user"],
+        interface=service,
+        api_name=f"{service}.{name}",
+        request_method=method,
+        request_path=match["path"],
+        request_ip=match["client"],
+        error_type="incomplete" if match["end"] == "i" else None,
+        duration_ms=int(match["seconds"]) * 1000,
+        details=known(details),
+    )
 
 
-def recognises(head: bytes) -> bool:
-    """Whether one of the first lines is a transfer."""
-    return any(_LINE.fullmatch(text_of(line)) for line in first_lines(head))
-
-
-FORMAT = line_format("xferlog", "transfer log of vsftpd, ProFTPD and others (xferlog)", recognises, _Lines)
+FORMAT = pattern_format("xferlog", "transfer log of vsftpd, ProFTPD and others (xferlog)", _LINE, _entry)
