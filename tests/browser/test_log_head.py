@@ -257,7 +257,7 @@ def test_one_menu_is_open_at_a_time_and_escape_leads_back(page: Page):
     expect(menus).to_have_count(0)
 
 
-@pytest.mark.parametrize(("width", "height", "most"), [(1440, 900, 350), (390, 844, 650)])
+@pytest.mark.parametrize(("width", "height", "most"), [(1440, 900, 450), (390, 844, 650)])
 def test_the_table_begins_above_the_fold(page: Page, width: int, height: int, most: int):
     page.set_viewport_size({"width": width, "height": height})
     page.goto("/acme/logs/?status=failure&interface=sftp,web&-user=svc-*&last=7d")
