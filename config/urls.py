@@ -7,10 +7,12 @@ from django.views.generic import RedirectView
 
 from auditlog.api.door import api_request_logs, not_found, openapi
 from auditlog.dashboard.around import around_page
+from auditlog.dashboard.chart_part import chart_part
 from auditlog.dashboard.columns import arrange_columns
 from auditlog.dashboard.entry import entry_json, entry_page
 from auditlog.dashboard.facets import facets_page
 from auditlog.dashboard.health import healthz, readyz
+from auditlog.dashboard.live import newer_rows
 from auditlog.dashboard.logs import log_page
 from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
 from auditlog.dashboard.settings.members import add_member, change_role, members_page, remove_member
@@ -40,8 +42,10 @@ urlpatterns = [
     path("hijack/", include("hijack.urls")),
     path("<slug:site_slug>/", site_page, name="site"),
     path("<slug:site_slug>/logs/", log_page, name="logs"),
+    path("<slug:site_slug>/logs/chart", chart_part, name="chart"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
     path("<slug:site_slug>/logs/suggest", suggestions, name="suggestions"),
+    path("<slug:site_slug>/logs/newer", newer_rows, name="newer"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs/entry.json", entry_json, name="entry_json"),
     path("<slug:site_slug>/logs/entry/around", around_page, name="entry_around"),

@@ -76,6 +76,41 @@ def test_a_bar_says_its_time_its_requests_and_failures():
     bar, _ = drawn(volume((1_203, 1), (0, 0)), BERLIN).bars
     assert bar.said == "24 Nov 13:00 to 13:30: 1,204 requests, 1 failure"
     assert bar.query == "2026-11-24T12:00:00Z/2026-11-24T12:30:00Z"
+    assert (bar.utc, bar.counts.count, bar.counts.failures) == ("24 Nov 12:00 to 12:30 UTC", 1_204, 1)
+
+
+def test_who_reads_in_utc_is_not_told_it_twice():
+    assert drawn(volume((1, 0), (0, 0))).bars[0].utc == ""
+
+
+def hours(start: int, end: int) -> TimeRange:
+    """From so many hours after noon to so many."""
+    return TimeRange(NOON + timedelta(hours=start), NOON + timedelta(hours=end))
+
+
+@pytest.mark.parametrize(
+    ("time", "twice"),
+    [
+        (hours(10, 14), hours(8, 16)),
+        (hours(16, 20), hours(12, 20)),  # until now
+        (hours(17, 19), hours(16, 20)),
+        (hours(0, 2), hours(0, 3)),  # all that is kept
+        (hours(1, 19), hours(0, 20)),
+        (hours(0, 20), None),
+        (hours(-5, 25), None),
+        (hours(-5, -1), None),
+        (hours(10, 30), hours(0, 30)),
+    ],
+)
+def test_zooming_out_doubles_the_time_around_its_middle_as_far_as_there_is_something_to_see(time, twice):
+    assert chart.wider(time, hours(0, 20)) == twice
+
+
+@pytest.mark.parametrize(("first", "last"), [(1970, 2026), (2020, 9990), (1970, 9990)])
+def test_zooming_out_of_centuries_knows_no_overflow(first, last):
+    time = TimeRange(datetime(first, 1, 1, tzinfo=UTC), datetime(last, 1, 1, tzinfo=UTC))
+    more = chart.wider(time, hours(-24_000, 0))
+    assert more is None or (more.start <= time.start and more.end >= time.end)
 
 
 def test_the_chart_says_its_scale_and_an_empty_one_has_none():

@@ -21,8 +21,10 @@ SignIn = Callable[[User], Client]
 
 PAGES = {
     "log page": "/acme/logs/",
+    "chart": "/acme/logs/chart",
     "facets": "/acme/logs/facets",
     "suggestions": "/acme/logs/suggest?q=user:&at=5",
+    "newer rows": "/acme/logs/newer?since=0",
     "entry page": "/acme/logs/entry?request=known",
     "entry's JSON": "/acme/logs/entry.json?request=known",
     "around an entry": "/acme/logs/entry/around?request=known",
@@ -126,6 +128,7 @@ def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, t
         f"/acme/logs/?columns={','.join(COLUMNS)}",
         "/acme/logs/?columns=created_at,request_path,username",
         "/acme/logs/facets",
+        "/acme/logs/newer?since=0",
         f"/acme/logs/facets?{urlencode({'user': exactly(made.username or ''), '-api': '*'})}",
         f"/acme/logs/entry?{entry_query}",
         f"/acme/logs/?{urlencode({'entry': f'acme,{written(made.created_at)},{made.request_id}'})}",

@@ -444,6 +444,16 @@ def test_the_chart_speaks_the_readers_time(visitor, site):
     assert bars(page)[0][1] == "1 Nov 05:45 to 05:55: 0 requests, 0 failures"
 
 
+def test_zooming_out_asks_the_same_over_twice_the_time(visitor, site):
+    write(site, [entry(created_at=ago(hours=hours), username="alice") for hours in (1, 5, 30)])
+    page = visitor.get("/acme/logs/?user=alice").text
+    assert sentence(page).startswith("2 API requests")
+    (address,) = links(page, "Zoom out")
+    assert "user=alice" in address
+    assert count_at(visitor, address) == 3
+    assert links(visitor.get("/acme/logs/?from=2000-01-01T00:00:00Z").text, "Zoom out") == []
+
+
 def test_nothing_to_draw_is_said_calmly(visitor, site):
     make_entry(site, created_at=ago(days=3))
     page = visitor.get("/acme/logs/").text

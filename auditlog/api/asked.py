@@ -50,6 +50,8 @@ PLAIN = ("cursor", "per_page", "page", "q", "with_children")
 
 DEFAULT_PER_PAGE = 100
 MOST_PER_PAGE = 1_000
+MOST_VALUES = 100
+"""Values of one filter: more than anyone writes, and few enough to plan a query with."""
 
 _SIDES = {"next": "after", "prev": "before"}
 """How a cursor begins → the parameter of a question that the rest of it is."""
@@ -86,8 +88,9 @@ def asked(query: QueryDict, sites: Sequence[Site]) -> Question:
     params = QueryDict(mutable=True)
     params.update({"from": written(EPOCH), "to": written(LATEST)})
     params.setlist("q", query.getlist("q"))
-    if sort := _sort({field: given for (name, field), given in values.items() if name == "sort_by"}):
-        params["sort"] = sort
+    order = {field: values.pop((name, field)) for name, field in list(values) if name == "sort_by"}
+    if order:
+        params["sort"] = _sort(order)
     if cursor := _one(query, "cursor"):
         side, _, place = cursor.partition(":")
         if side not in _SIDES or not place:
@@ -97,15 +100,14 @@ def asked(query: QueryDict, sites: Sequence[Site]) -> Question:
         raise _refused("request-params-invalid", "page: pages follow each other by cursor, from X-Files-Cursor-Next.")
     exactly, time = Q(), TimeRange(EPOCH, LATEST)
     for (name, field), given in values.items():
-        if name == "sort_by":
-            continue
         if field in ("created_at", "start_date", "end_date"):
             time = time.clipped(_time(name, field, given)) or TimeRange(EPOCH, EPOCH)
             continue
+        alternatives = _alternatives(f"{name}[{field}]", given)
         if name == "filter_prefix":
-            exactly &= any_of(Q(**{f"{field}__startswith": text}) for text in _alternatives(given))
+            exactly &= any_of(Q(**{f"{field}__startswith": text}) for text in alternatives)
             continue
-        wanted = [_READERS.get(field, str)(text) for text in _alternatives(given)]
+        wanted = [_READERS.get(field, str)(text) for text in alternatives]
         exactly &= Q(**{f"{field}__in": wanted})
         if field in _ALIKE:
             params.setlist(_ALIKE[field], [terms.exactly(text) for text in wanted])
@@ -170,10 +172,8 @@ def _one(query: QueryDict, name: str) -> str | None:
     return given[0] if given else None
 
 
-def _sort(given: dict[str, list[str]]) -> str | None:
+def _sort(given: dict[str, list[str]]) -> str:
     """Return the order as a question writes it."""
-    if not given:
-        return None
     if len(given) > 1 or len(next(iter(given.values()))) > 1:
         raise _refused("multiple-sort-params-not-allowed", "sort_by takes one field and one direction.")
     ((column, (direction,)),) = given.items()
@@ -186,10 +186,14 @@ def _sort(given: dict[str, list[str]]) -> str | None:
     return f"-{column}" if direction.lower() == "desc" else column
 
 
-def _alternatives(given: list[str]) -> list[str]:
-    """Return the values that are meant: a comma joins several, as repeating does, unless it is part of the one."""
-    whole = [clean(text) for text in given]
-    return list(dict.fromkeys(part.strip() for text in whole for part in text.split(",") if part.strip())) or whole
+def _alternatives(name: str, given: list[str]) -> list[str]:
+    """Return the values of a filter, of which one is to hold: a comma joins several, as repeating does."""
+    parts = [part.strip() for text in given for part in clean(text).split(",")]
+    values = list(dict.fromkeys(filter(None, parts))) or given
+    if len(values) > MOST_VALUES:
+        sentence = f"{name} has {len(values):,} values, expected {MOST_VALUES} at most."
+        raise _refused("invalid-filter-param-value", sentence)
+    return values
 
 
 def _address(text: str) -> str:

@@ -11,7 +11,10 @@ from auditlog.search.timerange import EPOCH, is_storable
 LATEST = datetime(9998, 12, 30, tzinfo=UTC)
 """Later than any entry, and early enough to count on from."""
 
-_COMMENT = re.compile(r"\s*\(.*\)$|\s+(?:UTC|GMT)$|(?<=[+-]\d{4}) UTC$")
+_LONGEST = 100
+"""Characters of a time: the longest name of a zone fits in, and what is no time is not read for long."""
+_BEHIND = re.compile(r" (?:UTC|GMT|\(.*\))$")
+"""What some write behind a time, and says no more than the time itself."""
 _LOST_PLUS = re.compile(r"(\d{2}:\d{2}(?::\d{2})?(?:\.\d+)?) (?=\d{2}:?\d{2}$)")
 _BLANK_BEFORE_ZONE = re.compile(r" (?=[+-]\d{2}:?\d{2}$)")
 _OF_JAVASCRIPT = "%a %b %d %Y %H:%M:%S GMT%z"
@@ -23,7 +26,9 @@ def read(text: str) -> tuple[datetime, timedelta]:
     A date lasts a day, a time without a fraction a second, any other a microsecond. What lies before or after all
     entries is the first or last moment there can be. Raises ValueError where the text is no time.
     """
-    written = _COMMENT.sub("", _COMMENT.sub("", text.strip()))
+    if len(text) > _LONGEST:
+        raise ValueError
+    written = _BEHIND.sub("", text)
     try:
         moment = datetime.fromisoformat(_BLANK_BEFORE_ZONE.sub("", _LOST_PLUS.sub(r"\1+", written)))
     except ValueError:

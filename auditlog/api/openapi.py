@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 
 _KINDS: dict[str, Schema] = {
     "date-time": {"type": "string", "format": "date-time"},
-    "id": {"type": ["integer", "string", "null"], "format": "int64"},
+    "id": {"type": ["integer", "string", "null"]},
     "string": {"type": ["string", "null"]},
     "integer": {"type": ["integer", "null"]},
     "boolean": {"type": "boolean"},

@@ -56,6 +56,9 @@ class Bar:
     failed: str
     said: str
     """All of it in one line."""
+    utc: str
+    """The time in UTC; empty for readers there."""
+    counts: Bucket
     query: str
 
 
@@ -79,20 +82,37 @@ class Chart:
     """Requests of the tallest bar; empty where there are none."""
     step_words: str
     """How long a bar is, "30 minutes"; the two at the ends may be shorter."""
+    zoom_out: str | None
+    """The query of the question over twice the time; None where there is no more to see."""
     height: int = BASELINE
 
 
-def draw(volume: Volume, zone: tzinfo, query: Callable[[TimeRange], str]) -> Chart:
-    """Turn a volume into shapes and words of `zone`; `query` makes the query string of the question in a range."""
+def draw(volume: Volume, zone: tzinfo, query: Callable[[TimeRange], str], sight: TimeRange | None = None) -> Chart:
+    """Turn a volume into shapes and words of `zone`; `query` makes the query string of the question in a range.
+
+    `sight` is all that could be asked for; without it, there is no way to zoom out.
+    """
     whole = TimeRange(volume.buckets[0].time.start, volume.buckets[-1].time.end)
     most = max(bucket.count for bucket in volume.buckets)
+    more = sight and wider(whole, sight)
     (step, _), *_ = Counter(bucket.time.end - bucket.time.start for bucket in volume.buckets).most_common(1)
     return Chart(
         bars=tuple(_bar(bucket, whole, most, zone, query(bucket.time)) for bucket in volume.buckets),
         labels=tuple(_labels(whole, zone)),
         most=f"{most:,}" if most else "",
         step_words=span_words(step),
+        zoom_out=query(more) if more else None,
     )
+
+
+def wider(time: TimeRange, sight: TimeRange) -> TimeRange | None:
+    """Return twice the range around its middle, moved and cut to lie in `sight`; None where that is no more."""
+    length = time.end - time.start
+    if time.end <= sight.start or (time.start <= sight.start and time.end >= sight.end):
+        return None
+    end = time.end + min(length / 2, max(sight.end - time.end, timedelta()))
+    start = end - min(2 * length, end - sight.start)
+    return TimeRange(min(start, time.start), end)
 
 
 def _bar(bucket: Bucket, whole: TimeRange, most: int, zone: tzinfo, query: str) -> Bar:
@@ -109,7 +129,7 @@ def _bar(bucket: Bucket, whole: TimeRange, most: int, zone: tzinfo, query: str) 
             height = max(LEAST_SUCCESSES, height - GAP)
         top -= height
         successes = Part(f"{top:.1f}", f"{height:.1f}")
-    words = range_words(bucket.time, zone, with_year=_crosses_years(whole, zone))
+    words, utc = (range_words(bucket.time, each, with_year=_crosses_years(whole, zone)) for each in (zone, UTC))
     requests, failed = counted(bucket.count, "request"), counted(bucket.failures, "failure")
     return Bar(
         x=_place(bucket.time.start, whole),
@@ -120,6 +140,8 @@ def _bar(bucket: Bucket, whole: TimeRange, most: int, zone: tzinfo, query: str) 
         requests=requests,
         failed=failed,
         said=f"{words}: {requests}, {failed}",
+        utc="" if utc == words else f"{utc} UTC",
+        counts=bucket,
         query=query,
     )
 

@@ -55,7 +55,7 @@ def arrange_columns(request: HttpRequest) -> HttpResponse:
         back = "/"
     if act == "show":
         return redirect(f"{back}{'&' if '?' in back else '?'}columns={','.join(names)}" if names else back)
-    kept = names if act == "keep" else []
+    kept = [] if act == "reset" else names
     Preference.objects.update_or_create(user_id=int(request.user.pk or 0), defaults={"columns": kept})
     return redirect(back)
 

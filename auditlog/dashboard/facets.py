@@ -5,12 +5,12 @@ A page of its own, and the same as a fragment that the log page fetches once its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.safestring import SafeString
@@ -21,6 +21,7 @@ from auditlog.dashboard import lens, logs, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.table import entry_address, shortened
+from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog
 from auditlog.search import answers
 from auditlog.search.answers import FACETS, ROW_FACETS, Facet, Percentiles, TopError
@@ -28,7 +29,8 @@ from auditlog.search.errors import QuestionError
 from auditlog.search.keys import KEYS
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot, shared_budget
-from auditlog.search.terms import exactly, split, text
+from auditlog.search.terms import exactly, joined, split, text
+from auditlog.search.timerange import LAST, written
 from gatebook.capture import capture_of
 from gatebook.interfaces import label, value_of
 
@@ -40,16 +42,23 @@ SLOWEST = 5
 VALUE_LENGTH = 60
 """Characters of a value before it is cut in the middle; the whole is in its title."""
 
+Changes = dict[str, str | None]
+"""Parameters of an address to set, or to drop."""
+
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a facet: the address of exactly its requests, or where it is chosen, of the question without it."""
+    """One value of a facet, and the addresses that choose it, or drop or take back what is chosen or left out."""
 
+    name: str
     text: SafeString
     requests: str
     share: str
     """Of the most frequent value, in percent; none has no bar, since it would often dwarf the others."""
     address: str
+    """Also to be chosen, either this or the others; dropped where it is chosen, taken back where it is left out."""
+    without: str | None
+    """Left out; None where it is."""
     is_chosen: bool
     is_left_out: bool
 
@@ -118,14 +127,31 @@ def facets_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "resolved": question.query(resolved=True),
         "conditions": sentence.conditions(question),
         "time_said": sentence.time_said(question),
-        **found(question),
+        **found(question, times_of(request, question) if is_fragment else resolved_times(question)),
     }
     answer = render(request, "_facets.html" if is_fragment else "facets.html", context)
     patch_vary_headers(answer, ["HX-Request"])
     return answer
 
 
-def found(question: Question) -> dict[str, object]:
+def times_of(request: HttpRequest, question: Question) -> Changes:
+    """Return the time that addresses have: the question's own, or "last 24 hours" where the page around asks so.
+
+    A log page asks for its counts with the range that it resolved; whoever narrows it stays in a time that moves on.
+    """
+    shown_page = request.htmx.current_url if request.htmx else None  # type: ignore[attr-defined]
+    query = QueryDict(urlsplit(shown_page or "").query)
+    if shown_page and not {"from", "to", "request"} & query.keys() and query.get("last", "") in ("", *LAST):
+        return {"from": None, "to": None, "last": query.get("last") or None}
+    return resolved_times(question)
+
+
+def resolved_times(question: Question) -> Changes:
+    """Return the question's own time, written out."""
+    return {"last": None, "from": written(question.time.start), "to": written(question.time.end)}
+
+
+def found(question: Question, times: Changes) -> dict[str, object]:
     """Ask for all parts in one snapshot: first what roll-ups know, then what only the rows know."""
     apart = (*ROW_FACETS, *(["site"] if len(question.sites) == 1 else []))
 
@@ -140,10 +166,12 @@ def found(question: Question) -> dict[str, object]:
         slowest = in_time_left(lambda: answers.slowest(question, SLOWEST))
     return {
         "facets": [
-            shown(question, key, facet) for key, facet in counted.items() if is_worth_showing(question, key, facet)
+            shown(question, key, facet, times)
+            for key, facet in counted.items()
+            if is_worth_showing(question, key, facet)
         ],
         "durations": None if durations is None else duration_lines(*durations),
-        "errors": None if errors is None else [shown_error(question, error) for error in errors],
+        "errors": None if errors is None else [shown_error(question, error, times) for error in errors],
         "slowest": None if slowest is None else [shown_slow(question, entry) for entry in slowest],
     }
 
@@ -154,31 +182,30 @@ def is_worth_showing(question: Question, key: str, facet: Facet | None) -> bool:
     return has_values or bool({key, f"-{key}"} & question.conditions().keys())
 
 
-def shown(question: Question, key: str, facet: Facet | None) -> Counted:
-    """Return a facet with its words and addresses."""
+def shown(question: Question, key: str, facet: Facet | None, times: Changes) -> Counted:
+    """Return a facet with its words and addresses, which have `times` for their time."""
     heading = KEYS[key][0]
     if facet is None:
         return Counted(heading, None, has_more=False)
     if key == "site":
         facet = replace(facet, values=tuple((question.site(pk), requests) for pk, requests in facet.values))
     most = max((requests for value, requests in facet.values if value is not None), default=0)
-    chosen, left_out = alternatives(question, key), alternatives(question, f"-{key}")
+    choice = Choice(key, alternatives(question, key), alternatives(question, f"-{key}"), question.text_without(key))
     values = []
     for value, requests in sorted(facet.values, key=lambda pair: pair[0] is None):
-        meant, barred = [[part for part in parts if means(key, part, value)] for parts in (chosen, left_out)]
-        is_chosen = bool(barred) and not chosen if value is None else bool(meant)
-        if is_chosen:
-            changes = {key: ",".join(part for part in chosen if part not in meant) or None, f"-{key}": None}
-        else:
-            changes = only(key, value)
+        is_left_out = choice.leaves_out(value)
+        is_chosen = not is_left_out and choice.has(value)
+        changes = choice.back(value) if is_left_out else choice.dropped(value) if is_chosen else choice.also(value)
         values.append(
             Value(
+                name="none" if value is None else visible(middle(named(key, value), VALUE_LENGTH)),
                 text=words(key, value),
                 requests=f"{requests:,}",
                 share="0" if value is None else f"{100 * requests / most:.1f}",
-                address=question.query(changes, resolved=True),
+                address=question.query({**changes, **times}),
+                without=None if is_left_out else question.query({**choice.without(value), **times}),
                 is_chosen=is_chosen,
-                is_left_out=value is not None and bool(barred),
+                is_left_out=is_left_out,
             )
         )
     return Counted(heading, values, facet.has_more)
@@ -187,6 +214,60 @@ def shown(question: Question, key: str, facet: Facet | None) -> Counted:
 def alternatives(question: Question, name: str) -> list[str]:
     """Return the alternatives that the question asks for under a key, negated or not."""
     return split(",".join(question.conditions().get(name, [])))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a question asks for under one key, and how that changes with a value; the value None is to have none.
+
+    To have no value is `-key=*` in an address, to have any is `key=*`.
+    """
+
+    key: str
+    chosen: list[str]
+    left_out: list[str]
+    text: str | None
+    """The question's text without its terms of this key."""
+
+    def has(self, value: Any) -> bool:
+        """Tell whether the value is among the alternatives; of what is left out, whether it is any."""
+        parts = self.left_out if value is None else self.chosen
+        return any(means(self.key, part, value) for part in parts) and (value is not None or not self.chosen)
+
+    def leaves_out(self, value: Any) -> bool:
+        """Tell whether the value itself is left out, not only by a pattern."""
+        return any(means(self.key, part, value) for part in (self.chosen if value is None else self.left_out))
+
+    def also(self, value: Any) -> Changes:
+        """Choose it, or one of the values that are chosen already; patterns and what is left out make way."""
+        if value is None:
+            return self._changes([], ["*"]) | {"q": self.text}
+        plain = [part for part in self.chosen if is_plain(self.key, part)]
+        return self._changes([*plain, part_of(self.key, value)], []) | {"q": self.text}
+
+    def without(self, value: Any) -> Changes:
+        """Leave it out, beside what else is left out."""
+        if value is None:
+            return self._changes(self.chosen or ["*"], self._others(self.left_out, value))
+        return self._changes(self._others(self.chosen, value), [*self.left_out, part_of(self.key, value)])
+
+    def dropped(self, value: Any) -> Changes:
+        """Choose it no longer."""
+        if value is None:
+            return self._changes(self.chosen, self._others(self.left_out, value))
+        return self._changes(self._others(self.chosen, value), self.left_out)
+
+    def back(self, value: Any) -> Changes:
+        """Leave it out no longer."""
+        if value is None:
+            return self._changes(self._others(self.chosen, value), self.left_out)
+        return self._changes(self.chosen, self._others(self.left_out, value))
+
+    def _others(self, parts: list[str], value: Any) -> list[str]:
+        return [part for part in parts if not means(self.key, part, value)]
+
+    def _changes(self, chosen: list[str], left_out: list[str]) -> Changes:
+        return {self.key: joined(chosen) or None, f"-{self.key}": joined(left_out) or None}
 
 
 def means(key: str, part: str, value: Any) -> bool:
@@ -206,20 +287,34 @@ def means(key: str, part: str, value: Any) -> bool:
     return read.value == str(value)
 
 
-def only(key: str, value: Any) -> dict[str, str | None]:
-    """Return the changes to a question that keep the entries with this value under `key`; None is no value."""
-    if value is None:
-        return {key: None, f"-{key}": "*"}
+def is_plain(key: str, part: str) -> bool:
+    """Tell whether an alternative means one value, not a pattern, a range or a network."""
+    read = text(part)
+    match key:
+        case "code":
+            return read.value.isdigit()
+        case "ip":
+            return "/" not in read.value and not read.has_wildcard
+    return not read.has_wildcard
+
+
+def part_of(key: str, value: Any) -> str:
+    """Return the alternative that means this value and nothing else."""
     match key:
         case "interface":
-            written = label(value) if value_of(label(value)) == value else value
+            name = label(value) if value_of(label(value)) == value else value
         case "status":
-            written = status(value)
+            name = status(value)
         case "site":
-            written = value.slug
+            name = value.slug
         case _:
-            written = str(value)
-    return {key: exactly(written), f"-{key}": None}
+            name = str(value)
+    return exactly(name)
+
+
+def only(key: str, value: Any) -> Changes:
+    """Return the changes to a question that keep the entries with this value under `key`; None is no value."""
+    return Choice(key, [], [], None).also(value)
 
 
 def status(success: bool) -> str:
@@ -228,15 +323,20 @@ def status(success: bool) -> str:
 
 
 def words(key: str, value: Any) -> SafeString:
-    """Return a value as pages write it."""
+    """Return a value as pages write it, cut to what has room."""
     if value is None:
         return SafeString('<span class="facet__none">none</span>')
+    return shortened(named(key, value), VALUE_LENGTH)
+
+
+def named(key: str, value: Any) -> str:
+    """Return a value as people call it."""
     match key:
         case "interface":
-            value = label(value)
+            return label(value)
         case "status":
-            value = status(value).capitalize()
-    return shortened(str(value), VALUE_LENGTH)
+            return status(value).capitalize()
+    return str(value)
 
 
 def duration_lines(percentiles: Percentiles | None) -> list[tuple[str, str]]:
@@ -258,19 +358,20 @@ def duration_words(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms"
 
 
-def shown_error(question: Question, error: TopError) -> Error:
+def shown_error(question: Question, error: TopError, times: Changes) -> Error:
     """Return a top error with its words and address."""
-    changes: Mapping[str, str | None] = {
+    changes: Changes = {
         **only("type", error.error_type),
         **only("api", error.api_name),
         **only("interface", error.interface),
+        **times,
     }
     return Error(
         error_type=shortened(error.error_type, VALUE_LENGTH),
         where=[words(key, value) for key, value in (("api", error.api_name), ("interface", error.interface)) if value],
         requests=f"{error.requests:,}",
         is_new=error.is_new is True,
-        address=question.query(changes, resolved=True),
+        address=question.query(changes),
     )
 
 

@@ -33,8 +33,8 @@ class Choice:
 def question_of(request: HttpRequest, site: Site, query: QueryDict | None = None) -> Question:
     """Return the question of an address below `site`, about the sites of its scope that the reader may see.
 
-    Every page, fragment and download of a site's log asks through here, so that they agree. `query` is another one
-    than the address'. Raises QuestionError.
+    Every page, fragment and download of a site's log asks through here, so that they agree; `query` replaces an
+    address that holds more than a question. Raises QuestionError.
     """
     query = request.GET if query is None else query
     scope = query.get("scope") or "site"

@@ -14,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import chart, columns, lens, panel, sentence
+from auditlog.dashboard import chart, columns, lens, live, panel, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.nothing import nothing
@@ -28,7 +28,7 @@ from auditlog.search import answers, pages, timerange
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import LogFilter
 from auditlog.search.language import faults, spread
-from auditlog.search.question import Question
+from auditlog.search.question import Question, site_retention
 from auditlog.search.snapshot import one_snapshot
 from auditlog.search.timerange import TimeRange, written
 from gatebook.interfaces import LABELS
@@ -36,8 +36,8 @@ from gatebook.interfaces import LABELS
 FIRST_KEYS = ("status", "interface", "user", "path")
 """Keys whose fields are always in sight."""
 ROWS_BUDGET_MS = 10_000
-CHART_BUDGET_MS = 800
-"""A chart takes a few milliseconds from roll-ups; from rows it is worth this much waiting before the rows are seen."""
+CHART_BUDGET_MS = 200
+"""A chart takes a few milliseconds from roll-ups; what takes longer comes after the rows (`chart_part`)."""
 COUNT_BUDGET_MS = 3_000
 BEFORE_BUDGET_MS = 300
 """What a comparison with the period before is worth."""
@@ -63,9 +63,9 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(question))
         if panel.is_asked_alone(request):
             return panel.alone(request, beside, question, page)
-        volume = in_time(CHART_BUDGET_MS, lambda: answers.volume(question, timezone.get_current_timezone()))
+        volume = volume_of(question, CHART_BUDGET_MS)
         before = in_time(BEFORE_BUDGET_MS, lambda: answers.outcomes(earlier)) if volume and earlier else None
-        total = volume and volume.total
+        total = volume.total if volume else None
         is_empty = page and not page.rows and not page.searched_to and not (question.after or question.before)
         explained = nothing(question, conditions) if is_empty else None
         if page and not total:
@@ -78,7 +78,8 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "last": request.GET.get("last") or "",
         "total": total,
         "said": volume and sentence.outcomes_said(question, volume, earlier, before),
-        "chart": volume and chart.draw(volume, timezone.get_current_timezone(), lambda time: within(question, time)),
+        "chart": volume and drawn(question, volume),
+        "live": live.offered(question, page, total, shown),
         "page": page,
         "table": page and LogTable(page, shown, question, beside.entry if beside else None),
         "panel": panel.drawn(request, beside, question, page),
@@ -102,6 +103,18 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     answer = render(request, "logs.html", context)
     patch_vary_headers(answer, ["HX-Target"])
     return answer
+
+
+def volume_of(question: Question, milliseconds: int) -> answers.Volume | None:
+    """Return the requests over the question's time, cut by the reader's clock; None where that takes longer."""
+    return in_time(milliseconds, lambda: answers.volume(question, timezone.get_current_timezone()))
+
+
+def drawn(question: Question, volume: answers.Volume) -> chart.Chart:
+    """Return the chart of a question's requests, in the reader's time."""
+    kept = max(site_retention(site) for site in question.sites)
+    sight = TimeRange(question.now - kept, question.now)
+    return chart.draw(volume, timezone.get_current_timezone(), lambda time: within(question, time), sight)
 
 
 def within(question: Question, time: TimeRange) -> str:

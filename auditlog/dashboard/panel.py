@@ -67,11 +67,10 @@ def drawn(request: HttpRequest, beside: Beside | None, question: Question, page:
         "without": address_beside(question),
     }
     if entry:
-        sites = {site.pk: site for site in question.sites}
-        at = rows.index(entry) if entry in rows else None
-        previous, following = (None, None) if at is None else (rows[at - 1 : at], rows[at + 1 : at + 2])
         context |= facts(entry, beside.site) | {"page_address": entry_address(beside.site, entry)}
-        for name, neighbour in (("previous", previous), ("next", following)):
-            if neighbour:
-                context[name] = address_beside(question, sites[neighbour[0].site_id], neighbour[0])
+        around = [None, *rows, None]
+        at = around.index(entry) if entry in rows else None
+        neighbours = {"previous": around[at - 1], "next": around[at + 1]} if at else {}
+        for name, row in neighbours.items():
+            context[name] = row and address_beside(question, question.site(row.site_id), row)
     return render_to_string("_panel.html", context, request)

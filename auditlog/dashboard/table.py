@@ -68,8 +68,7 @@ class LogTable:
         self.leading = next((name for name in ("request_path", "created_at") if name in shown), shown[0])
         self.shown = list(shown)
         self.question = question
-        self.sites = {site.pk: site for site in question.sites}
-        if len(self.sites) > 1:
+        if len(question.sites) > 1:
             self.shown.insert(shown[0] == "created_at", "site_id")
         self.has_dates = question.time.end - question.time.start > timedelta(days=1)
         self.this_year = timezone.localtime().year
@@ -96,7 +95,7 @@ class LogTable:
         attributes = f' data-heading="{HEADINGS[name]}"' if content and name not in PLACED else ""
         attributes += self._exact(name, entry)
         if name == self.leading:
-            address = address_beside(self.question, self.sites[entry.site_id], entry)
+            address = address_beside(self.question, self.question.site(entry.site_id), entry)
             content = format_html('<a href="{}" data-beside>{}</a>', address, content or "open")
         if name == "request_path" and entry.api_name and "api_name" not in self.shown:
             content += format_html(' <span class="api">{}</span>', visible(middle(entry.api_name, TEXT_LENGTH)))
@@ -112,7 +111,7 @@ class LogTable:
         if value is None or name in ("created_at", "interface", "response_code"):
             return SafeString()
         if name == "site_id":
-            value = self.sites[value].slug
+            value = self.question.site(value).slug
         elif name == "success":
             value = "success" if value else "failure"
         elif name == "user_is_from_parent_site":
@@ -139,7 +138,7 @@ class LogTable:
         )
         if self.leading == "created_at":
             return time
-        return format_html('<a href="{}">{}</a>', entry_address(self.sites[entry.site_id], entry), time)
+        return format_html('<a href="{}">{}</a>', entry_address(self.question.site(entry.site_id), entry), time)
 
     def _user(self, entry: ApiRequestLog) -> SafeString:
         """Who it acted as, by name or else id, and what the badge columns would say where they are not shown."""
@@ -179,7 +178,7 @@ class LogTable:
 
 _SHOWS: dict[str, Callable[[LogTable, ApiRequestLog], SafeString]] = {
     "created_at": LogTable._date,
-    "site_id": lambda table, entry: shortened(table.sites[entry.site_id].name, TEXT_LENGTH),
+    "site_id": lambda table, entry: shortened(table.question.site(entry.site_id).name, TEXT_LENGTH),
     "username": LogTable._user,
     "user_is_from_parent_site": lambda _, entry: SafeString("Yes" if entry.user_is_from_parent_site else "No"),
     "interface": LogTable._interface,

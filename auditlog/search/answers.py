@@ -158,16 +158,17 @@ FACETS = {
     "api": "api_name",
     "type": "error_type",
     "user": "username",
+    "impersonator": "impersonator_username",
     "ip": "request_ip",
     "key": "api_key_id",
     "host": "request_host",
 }
 """Search key → the column whose values its facet counts. Those up to `type` are in roll-ups."""
-ROW_FACETS = ("user", "ip", "key", "host")
+ROW_FACETS = ("user", "impersonator", "ip", "key", "host")
 """Facets that are counted from the rows: too many values for a roll-up."""
 
-COUNTED = FACETS | {"impersonator": "impersonator_username", "agent": "user_agent"}
-"""Those and other keys whose values can be counted."""
+COUNTED = FACETS | {"agent": "user_agent"}
+"""Those and another key whose values can be counted."""
 
 STANDING_IN = {"user": "user_id", "impersonator": "impersonator_user_id", "key": "api_key_prefix"}
 """Keys that ask for a second column as well → that column; its value counts where the first has none."""

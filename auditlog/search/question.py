@@ -19,7 +19,7 @@ from auditlog.search import timerange
 from auditlog.search.cursor import Cursor
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import AnyRows, LogFilter, Rows
-from auditlog.search.keys import any_of
+from auditlog.search.keys import all_of, any_of
 from auditlog.search.language import CONDITION_KEYS, TIME_KEYS, VIEW_KEYS, Term, parse, spread
 from auditlog.search.timerange import EPOCH, TimeRange
 from auditlog.store.writer import TOLERATED_AHEAD
@@ -173,11 +173,25 @@ class Question:
     def _asked(self, without: str | None) -> dict[str, Q]:
         left_out = (without, f"-{without}")
         cleaned = self.filters.form.cleaned_data
-        return {name: value for name, value in cleaned.items() if value is not None and name not in left_out}
+        asked = {name: value for name, value in cleaned.items() if value is not None and name not in left_out}
+        if "q" in asked and self.text_without(without) != self.filters.data["q"]:
+            text = self.text_without(without)
+            del asked["q"]
+            if text:
+                asked["q"] = all_of(term.condition() for term in parse(text).terms)
+        return asked
 
     def conditions(self) -> dict[str, list[str]]:
         """Return the key parameters that are set, as the address has them; what is left in the text is in `words`."""
         return {key: values for key in CONDITION_KEYS if (values := [v for v in self.filters.data.getlist(key) if v])}
+
+    def text_without(self, key: str | None) -> str | None:
+        """Return the text without its terms of one key; None where nothing is left of it."""
+        text = self.filters.data.get("q", "")
+        reading = parse(text)
+        if all(term.key != key for term in reading.terms):
+            return text or None
+        return " ".join(reading.source(term) for term in reading.terms if term.key != key) or None
 
     def words(self) -> dict[Term, str]:
         """Return the terms left in the text, each with the text without it."""

@@ -55,8 +55,8 @@
     bar.setAttribute("role", "group");
     bar.setAttribute("aria-label", `${heading.textContent.trim()} of this row`);
     bar.setAttribute("hx-boost", "true");
-    const whole = cell.querySelector(".cut")?.title;
-    if (whole) bar.append(made("bdi", "value__whole", whole));
+    const cut = cell.querySelector(".cut");
+    if (cut && isCut(cut)) bar.append(made("bdi", "value__whole", cut.title));
     if (heading.dataset.key) {
       bar.append(link("Filter for", "f", narrowed(cell, heading.dataset.key, value, "")));
       bar.append(link("Filter out", "x", narrowed(cell, heading.dataset.key, value, "-")));
@@ -84,6 +84,10 @@
     const top = cell.bottom + height > innerHeight ? cell.top - height : cell.bottom;
     bar.style.left = `${Math.max(0, Math.min(cell.left, document.documentElement.clientWidth - width))}px`;
     bar.style.top = `${top}px`;
+  }
+
+  function isCut(text) {
+    return text.title !== text.textContent || [...text.children].some((part) => part.scrollWidth > part.clientWidth);
   }
 
   function valueOf(cell) {

@@ -262,6 +262,7 @@ def test_the_counts_are_a_page_without_a_script(browser: Browser, demo: QuickSta
     page = context.new_page()
     sign_in(page, demo)
     page.goto(f"/acme/logs/?{PAST}")
+    page.get_by_role("link", name="Counts", exact=True).click()
     page.get_by_role("link", name="Counts by value").click()
     value = page.locator(".facet__value").first
     count = value.locator(".facet__count").inner_text()
