@@ -30,6 +30,7 @@ from auditlog.dashboard.settings.quarantine import discard_lines, quarantine_pag
 from auditlog.dashboard.settings.retention import change_retention, retention_page
 from auditlog.dashboard.sign_in import SignIn
 from auditlog.dashboard.sites import site_page, sites_page
+from auditlog.dashboard.suggest import suggestions
 from auditlog.export import csv, jsonl
 from auditlog.intake.otlp import logs, traces
 
@@ -55,6 +56,7 @@ urlpatterns = [
     path("<slug:site_slug>/logs/", log_page, name="logs"),
     path("<slug:site_slug>/logs/chart", chart_part, name="chart"),
     path("<slug:site_slug>/logs/facets", facets_page, name="facets"),
+    path("<slug:site_slug>/logs/suggest", suggestions, name="suggestions"),
     path("<slug:site_slug>/logs/newer", newer_rows, name="newer"),
     path("<slug:site_slug>/logs/entry", entry_page, name="entry"),
     path("<slug:site_slug>/logs/export", export_page, name="export"),

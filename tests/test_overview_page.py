@@ -185,7 +185,7 @@ def test_a_silent_site_is_not_heard_of_because_somebody_looks(visitor, site):
 def test_a_book_of_nothing_but_its_readers_is_shown_below_how_to_begin(visitor, site):
     make_entry(site, user_id="gatebook:1", username="bob", request_path=PAGE)
     page = visitor.get(PAGE).text
-    assert "Acme has no API requests in the book but those of its readers" in shown(page)
+    assert "Acme has no API requests in the book yet but those of its readers" in shown(page)
     assert figures(page)["API requests"].startswith("1 ")
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from auditlog.search import timerange
 from auditlog.search.errors import QuestionError
-from auditlog.search.language import spread
+from auditlog.search.language import parse, spread
 from gatebook.capture import capture_of
 
 
@@ -26,6 +26,10 @@ def cleaned(query: QueryDict) -> QueryDict:
     A time without a zone is the reader's; written in UTC, the address means the same rows to everyone. Raises
     QuestionError on a malformed time.
     """
+    query = query.copy()
+    texts = query.getlist("q")
+    if len(texts) > 1 and not any(parse(text).faults for text in texts[:-1]):  # a changed chip, and the other terms
+        query["q"] = " ".join(texts)
     query = spread(query)
     once = {key: values[0] for key, values in query.lists() if len(values) == 1}
     times = timerange.in_utc(once, timezone.get_current_timezone())

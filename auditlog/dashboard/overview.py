@@ -13,13 +13,14 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import chart, facets, lens, logs
+from auditlog.dashboard import chart, facets, lens, logs, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.lens import Choice
@@ -134,7 +135,8 @@ def _answered(
         "spans": spans(request),
         "start": question.time.start if request.GET.get("from") else None,
         "end": question.time.end if request.GET.get("to") else None,
-        "time_words": logs.time_words(request, question),
+        "time_said": sentence.time_said(question),
+        "ingest_address": request.build_absolute_uri(reverse("api_request_logs")),
         "resolved": question.query(resolved=True),
         **parts,
     }

@@ -154,6 +154,10 @@ class Question:
         spans = _spans_in_sight(sites, time)
         return replace(self, sites=tuple(sites), time=time, spans=spans, after=None, before=None)
 
+    def over_everything_kept(self) -> Question:
+        """Return the same question about all the time in which there can be entries."""
+        return self.about(self.sites, TimeRange(EPOCH, self.now + TOLERATED_AHEAD))
+
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
         length = self.time.end - self.time.start
