@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
@@ -296,6 +297,24 @@ def test_each_word_is_a_condition_that_can_be_dropped(visitor, site):
         'report -draft user:a* "not found"',
         "report -draft user:a* user:*b",
     ]
+
+
+def test_mistyped_keys_are_mended_by_a_click(visitor, site):
+    make_entry(site, username="bob", request_path="/broken", response_code=503)
+    make_entry(site, username="bob", request_path="/fine", response_code=200)
+    page = visitor.get("/acme/logs/", {"q": "usr:bob -stauts:success", "path": "/b*"}).text
+    (address, words) = re.search(r'Did you mean <a href="([^"]*)"><bdi>(.*?)</bdi>', page).groups()
+    assert words == "path:/b* user:bob -status:success"
+    mended = visitor.get(f"/acme/logs/{html.unescape(address)}", follow=True).text
+    assert "/broken" in mended
+    assert "/fine" not in mended
+
+
+@pytest.mark.parametrize("asked", ["q=stauts:perhaps", "q=xyzzy:1", "q=stauts:failure+code:x", "q=stauts:failure&ip=x"])
+def test_what_mending_would_not_help_is_not_offered(visitor, asked):
+    page = visitor.get(f"/acme/logs/?{asked}")
+    assert page.status_code == 400
+    assert "Did you mean <a" not in page.text
 
 
 def test_a_fault_in_the_text_is_marked_where_it_is(visitor, site):
