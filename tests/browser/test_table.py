@@ -124,7 +124,7 @@ def test_the_buttons_of_a_value_are_reached_by_tab_and_left_by_escape(page: Page
     path = cell(page, 2, "request_path")
     path.focus()
     expect(page.locator(".value")).to_be_visible()
-    for name in ("Filter for", "Filter out", "Copy"):
+    for name in ("Filter for", "Filter out", "Copy", "Open"):
         page.keyboard.press("Tab")
         expect(page.locator(".value").get_by_text(name, exact=True)).to_be_focused()
         box = page.locator(":focus").bounding_box()
