@@ -396,7 +396,7 @@ def test_the_sentence_counts_everything_and_the_failures(visitor, site):
     page = visitor.get("/acme/logs/").text
     assert (
         sentence(page)
-        == "1,200 API requests in the last 24 hours, newest first. None the day before. 150 failures, 12.5 %."
+        == "1,200 API requests in the last 24 hours. None the day before. 150 failures, 12.5 %."
     )
     assert count_at(visitor, links(page, "150 failures")[0]) == 150
 
@@ -514,3 +514,10 @@ def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_
     visitor.get("/acme/logs/")
     with django_assert_max_num_queries(38):
         visitor.get("/acme/logs/")
+
+
+def test_a_long_path_keeps_the_name_at_its_end(visitor, site):
+    make_entry(site, request_path="/api/rest/v1/files/contract-5122.docx", error_type="not-authenticated/invalid-session")
+    make_entry(site, request_path="/api/rest/v1/files/what-has-a-rather-long-name-of-its-own.docx")
+    tails = re.findall(r'<span class="cut__tail">(.*?)</span>', visitor.get("/acme/logs/").text)
+    assert sorted(tails) == ["/contract-5122.docx", "/invalid-session", "its-own.docx"]
