@@ -394,10 +394,7 @@ def test_a_chart_over_its_budget_is_stopped_by_the_server(visitor, site, monkeyp
 def test_the_sentence_counts_everything_and_the_failures(visitor, site):
     write(site, [entry(response_code=500 if number % 8 == 0 else 200) for number in range(1_200)])
     page = visitor.get("/acme/logs/").text
-    assert (
-        sentence(page)
-        == "1,200 API requests in the last 24 hours. None the day before. 150 failures, 12.5 %."
-    )
+    assert sentence(page) == "1,200 API requests in the last 24 hours. None the day before. 150 failures, 12.5 %."
     assert count_at(visitor, links(page, "150 failures")[0]) == 150
 
 
@@ -517,7 +514,7 @@ def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_
 
 
 def test_a_long_path_keeps_the_name_at_its_end(visitor, site):
-    make_entry(site, request_path="/api/rest/v1/files/contract-5122.docx", error_type="not-authenticated/invalid-session")
+    make_entry(site, request_path="/api/rest/v1/files/contract-5122.docx", error_type="not-allowed/invalid-session")
     make_entry(site, request_path="/api/rest/v1/files/what-has-a-rather-long-name-of-its-own.docx")
     tails = re.findall(r'<span class="cut__tail">(.*?)</span>', visitor.get("/acme/logs/").text)
     assert sorted(tails) == ["/contract-5122.docx", "/invalid-session", "its-own.docx"]

@@ -210,7 +210,8 @@ def _text(value: str | None, length: int = TEXT_LENGTH) -> SafeString:
 def shortened(value: str, length: int) -> SafeString:
     """Return a text, cut in the middle to `length` characters, that gives way in its middle where it has less room.
 
-    What follows its last slash stays whole, unless that is long."""
+    What follows its last slash stays whole, unless that is long.
+    """
     shown = visible(middle(value, length))
     if len(shown) <= TAIL_LENGTH + TAIL_LENGTH // 2:
         return format_html("<bdi>{}</bdi>", shown)
