@@ -216,7 +216,7 @@ def shortened(value: str, length: int) -> SafeString:
     if len(shown) <= TAIL_LENGTH + TAIL_LENGTH // 2:
         return format_html("<bdi>{}</bdi>", shown)
     last_part = len(shown) - shown.rfind("/")
-    tail = last_part if TAIL_LENGTH // 2 < last_part <= LONGEST_TAIL else TAIL_LENGTH
+    tail = last_part if TAIL_LENGTH // 2 < last_part <= min(LONGEST_TAIL, len(shown) - 4) else TAIL_LENGTH
     return format_html(
         '<bdi class="cut" title="{}"><span class="cut__head">{}</span><span class="cut__tail">{}</span></bdi>',
         visible(value[:TITLE_LENGTH]),
