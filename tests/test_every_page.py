@@ -121,6 +121,12 @@ def test_only_reading_methods_are_answered(signed_in: SignIn, administrator, add
     assert signed_in(administrator).post(address).status_code == 405
 
 
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_no_cache_on_the_way_keeps_what_one_reader_sees(signed_in: SignIn, administrator, address):
+    answer = signed_in(administrator).get(address, follow=True)
+    assert answer["Cache-Control"] in ("private", "no-store")
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, text):
     texts = dict.fromkeys(name for name in TEXT_LIMITS if name not in ("request_ip", "request_id"))
