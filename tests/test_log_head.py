@@ -257,6 +257,11 @@ def test_an_empty_answer_offers_each_way_that_leads_somewhere(visitor, site):
         assert count_at(visitor, address) == 1
 
 
+def test_a_value_that_would_escape_the_wildcard_behind_it_is_not_offered_wider(visitor, site):
+    make_entry(site, username="ACME*")
+    assert "that contains" not in explained(visitor.get("/acme/logs/?user=ACME%5C").text)
+
+
 def test_where_no_single_condition_is_to_blame_all_can_be_dropped(visitor, site):
     make_entry(site, username="bob")
     page = visitor.get("/acme/logs/?user=nobody&interface=nowhere&-ip=*&last=7d").text
