@@ -132,7 +132,8 @@ def line(site: Site, entry: ApiRequestLog) -> str:
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> HttpResponse:
     """Say what is wrong with the address of an entry."""
     note_refusal(request, error)
-    return render(request, "entry_refused.html", {"site": site, "errors": error.errors.items()}, status=400)
+    errors = [(key, visible(sentence)) for key, sentence in error.errors.items()]
+    return render(request, "entry_refused.html", {"site": site, "errors": errors}, status=400)
 
 
 def facts(entry: ApiRequestLog, site: Site) -> dict[str, object]:
