@@ -79,6 +79,13 @@ def test_a_stranger_cannot_tell_a_site_from_none(signed_in: SignIn, stranger, ad
     assert without_token(there.text).replace("acme", "nowhere") == without_token(nowhere.text)
 
 
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_a_stranger_leaves_a_trace_also_by_asking_for_a_fragment(signed_in: SignIn, stranger, own_entries, address):
+    signed_in(stranger).get(address, headers={"HX-Request": "true"})
+    (tried,) = own_entries()
+    assert (tried.response_code, tried.error_type) == (404, "not-found/site-not-found")
+
+
 def without_token(page: str) -> str:
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page)
 
