@@ -30,7 +30,7 @@ def visitor(signed_in, staff: User) -> Client:
 def forms(page: str) -> list[dict[str, list[str]]]:
     """What each chip's form would send, in the order of the chips."""
     found = []
-    for form in re.findall(r'<form class="chip__form".*?</form>', page, re.DOTALL):
+    for form in re.findall(r'<form class="drop chip__form".*?</form>', page, re.DOTALL):
         fields: dict[str, list[str]] = {}
         for name, value in re.findall(r'name="([^"]*)"[^>]* value="([^"]*)"', form):
             fields.setdefault(unescape(name), []).append(unescape(value))
