@@ -25,6 +25,7 @@ from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import around, entries
 from auditlog.search.errors import QuestionError
+from auditlog.search.keys import COLUMN_KEYS
 from auditlog.search.snapshot import one_snapshot
 from auditlog.search.timerange import TimeRange, written
 from gatebook.capture import capture_of
@@ -48,22 +49,9 @@ GROUPS = {
 }
 """The entry page's groups of fields; Date and Request-ID stand above them, details below."""
 
-FILTER_KEYS = {
-    "username": "user",
+FILTER_KEYS = {name: key for name, key in COLUMN_KEYS.items() if key not in ("is", "status", "duration")} | {
     "user_id": "user",
-    "impersonator_username": "impersonator",
     "impersonator_user_id": "impersonator",
-    "interface": "interface",
-    "api_key_id": "key",
-    "api_key_prefix": "key",
-    "api_name": "api",
-    "request_method": "method",
-    "request_path": "path",
-    "request_ip": "ip",
-    "request_host": "host",
-    "response_code": "code",
-    "user_agent": "agent",
-    "error_type": "type",
     "error_message": "error",
 }
 """Fields whose value leads to the log page that shows the same value."""
