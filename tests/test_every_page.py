@@ -170,6 +170,15 @@ def test_a_hostile_search_is_shown_as_text(signed_in: SignIn, administrator, key
         assert raw not in text_shown
 
 
+@pytest.mark.parametrize(
+    "address", ["logs.csv?scope=", "logs.jsonl?compress=", "logs/entry.json?request=known&at=", "logs/newer?since="]
+)
+def test_a_refusal_in_plain_text_shows_what_was_asked_as_text(signed_in: SignIn, administrator, address):
+    answer = signed_in(administrator).get(f"/acme/{address}%E2%80%AEx")
+    assert answer.status_code == 400
+    assert "⟨U+202E⟩x" in answer.text
+
+
 def test_a_policy_forbids_every_inline_script_and_style(signed_in: SignIn, administrator):
     answer = signed_in(administrator).get(PAGES["log page"])
     policy = answer["Content-Security-Policy"]

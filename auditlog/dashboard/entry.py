@@ -99,7 +99,7 @@ def entry_json(request: HttpRequest, site_slug: str) -> HttpResponse:
             json_line = line(site, entry_or_404(request, site))
     except QuestionError as error:
         note_refusal(request, error)
-        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(visible(str(error)), status=400, content_type="text/plain; charset=utf-8")
     return HttpResponse(f"{json_line}\n", content_type="application/json")
 
 
