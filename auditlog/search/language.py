@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from auditlog.search import terms
-from auditlog.search.keys import KEYS, alternatives, found_in
+from auditlog.search.keys import KEYS, MOST_VALUES, alternatives, found_in
 
 TIME_KEYS = ("last", "from", "to")
 VIEW_KEYS = {
@@ -135,6 +135,8 @@ def faults(text: str) -> list[Fault]:
     """Return everything that is wrong with a text, values included, in its order."""
     reading = parse(text)
     wrong = list(reading.faults)
+    if sum(1 + term.value.count(",") for term in reading.terms) > MOST_VALUES:
+        return [*wrong, Fault(f"The text names more than {MOST_VALUES} values.", 0, len(text))]
     for term in reading.terms:
         try:
             if term.key not in TIME_KEYS:
