@@ -29,6 +29,7 @@ ROOT_SITE = env_str("ROOT_SITE")
 SECRET_KEY = env_str("SECRET_KEY")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", str, "host names, comma-separated")
 SYNC_EACH_LINE = env_bool("SYNC_EACH_LINE", default=False)
+FILESCOM_HOSTS = env_list("FILESCOM_HOSTS", str, "host names, comma-separated")
 TRUSTED_PROXIES = env_list("TRUSTED_PROXIES", ipaddress.ip_network, "addresses or networks, comma-separated")
 
 QUICK_START = not DATABASE_URL
@@ -209,5 +210,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"axes": {"level": "WARNING"}},
+    "loggers": {"axes": {"level": "WARNING"}, "files_sdk": {"level": "WARNING"}},
 }
