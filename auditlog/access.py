@@ -2,9 +2,9 @@
 
 | | staff | administrator | superuser |
 |---|---|---|---|
-| sees a site's API logs and filters them | their site | their site and its child sites | all |
+| sees a site's API logs, filters them, saves views | their site | their site and its child sites | all |
 | downloads CSV and JSON lines | no | yes | yes |
-| keys, members, retention, quarantine (the settings) | no | yes | yes |
+| keys, members, retention, quarantine (the settings), views for everyone | no | yes | yes |
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import Http404, HttpRequest
 
-from auditlog.models import Membership, Role, Site
+from auditlog.models import Membership, Role, SavedView, Site
 from gatebook.capture import capture_of
 
 Someone = AbstractBaseUser | AnonymousUser
@@ -84,6 +84,16 @@ def administered_site_or_404(request: HttpRequest, slug: str) -> Site:
         capture_of(request).error_type = "not-authorized/administrator-required"
         raise Http404
     return site
+
+
+def saved_views_of(user: Someone, site: Site) -> QuerySet[SavedView]:
+    """Return the views of a site that `user` sees: their own and everyone's."""
+    return SavedView.objects.filter(Q(owner=user.pk) | Q(owner=None), site=site).select_related("site", "made_by")
+
+
+def may_change_view(user: Someone, view: SavedView, site: Site) -> bool:
+    """Tell whether `user`, who sees `view` and `site`, may change it: everyone's are for administrators."""
+    return view.owner_id == user.pk if view.owner_id else site.is_administered
 
 
 def _administered(user: Someone) -> QuerySet[Site]:

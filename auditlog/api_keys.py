@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from auditlog.models import ApiKey, Scope, Site
-from auditlog.own_requests import OWN_ACCOUNT
+from auditlog.models.log import OWN_ACCOUNT
 from auditlog.refusals import Refused
 from gatebook.capture import capture_of
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from django.http import HttpRequest
 
 from auditlog import access
+from auditlog.models.log import OWN_ACCOUNT
 from gatebook import identity
 from gatebook.identity import Person
-
-OWN_ACCOUNT = "gatebook:"
-"""Begins the ids of Gatebook's own accounts, so that they never meet the ids of a site's users."""
 
 
 def site_slug(request: HttpRequest) -> str | None:

@@ -30,6 +30,9 @@ def main(address: str, password: str) -> None:
                 page.goto("/acme/logs/?interface=sftp,restapi,mobile,dav&last=7d")
                 page.wait_for_load_state("networkidle")  # the counts by value
                 page.screenshot(path=DIRECTORY / f"log-page-{width}-{scheme}.png")
+                page.goto("/acme/overview/?last=7d&scope=children")
+                page.wait_for_load_state("networkidle")  # what only the rows know
+                page.screenshot(path=DIRECTORY / f"overview-page-{width}-{scheme}.png")
                 page.goto("/acme/logs/?status=failure&last=7d&impersonator=*")
                 page.locator("td[data-column=created_at] a").first.click()
                 page.wait_for_url("**/logs/entry?**")

@@ -69,7 +69,8 @@ def test_a_slug_that_would_not_be_an_address_is_refused(db, slug):
 def test_every_first_segment_of_our_own_is_reserved():
     from config.urls import urlpatterns
 
-    ours = {str(pattern.pattern).split("/")[0] for pattern in urlpatterns} - {"", "<slug:site_slug>"}
+    addresses = [str(pattern.pattern).removeprefix("^(?:/)?") for pattern in urlpatterns]
+    ours = {address.split("/")[0] for address in addresses} - {"", "<slug:site_slug>"}
     assert ours <= RESERVED_SLUGS
 
 

@@ -45,6 +45,7 @@ def test_a_page_that_does_not_wait_fetches_the_same_bars(visitor, site, monkeypa
 
 
 def test_a_chart_that_takes_too_long_even_then_says_so_and_is_not_asked_for_again(visitor, site, monkeypatch):
+    write(site, [entry()])
     monkeypatch.setattr("auditlog.search.answers.volume", too_long)
     page = visitor.get("/acme/logs/").text
     part = visitor.get(place(page), headers=AS_FRAGMENT).text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qs, urlparse
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,7 +16,7 @@ from auditlog.models import Site
 from auditlog.models.log import COLUMNS
 from auditlog.search.question import Question
 from auditlog.store.writer import write
-from tests.book import ago, entry, make_entry
+from tests.book import entry, make_entry
 
 
 @pytest.fixture
@@ -94,16 +93,6 @@ def test_a_cell_that_a_spreadsheet_would_run_becomes_text(visitor, site, start):
     assert download(visitor, "?columns=username,request_path")[1] == [f"'{start}cmd|' /C calc'!A0", f"'{start}1"]
 
 
-def test_the_pages_own_link_downloads_what_the_page_shows(visitor, site):
-    make_entry(site, request_id="shown", response_code=500)
-    page = visitor.get("/acme/logs/?status=failure").text
-    link = page.split('href="/acme/logs.csv?', 1)[1].split('"', 1)[0].replace("&amp;", "&")
-    make_entry(site, request_id="later", response_code=500, created_at=ago(minutes=0))
-    parameters = parse_qs(urlparse(f"?{link}").query)
-    assert set(parameters) >= {"status", "from", "to"}
-    assert [row[11] for row in download(visitor, f"?{link}")[1:]] == ["shown"]
-
-
 def test_a_wrong_question_is_refused_in_a_sentence(visitor):
     answer = visitor.get("/acme/logs.csv?code=4xx")
     assert answer.status_code == 400
@@ -123,7 +112,7 @@ def test_a_text_is_asked_as_on_the_page(visitor, site):
 
 def test_the_file_is_named_for_the_site_and_the_time(visitor):
     answer = visitor.get("/acme/logs.csv?from=2026-11-20&to=2026-11-20", follow=True)
-    assert answer["Content-Disposition"] == 'attachment; filename="acme-api-logs-20261120T000000Z-20261121T000000Z.csv"'
+    assert answer["Content-Disposition"] == 'attachment; filename="acme-api-logs-2026-11-20.csv"'
 
 
 def test_a_file_that_breaks_off_says_so_and_aborts_the_body(site: Site, monkeypatch):

@@ -253,7 +253,7 @@ def test_opening_an_entry_asks_little(visitor, site, django_assert_max_num_queri
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(20, "less than a minute ago"), (50 * 60 + 5, "50 minutes ago"), (7200, "2 hours ago")]
+    ("seconds", "said"), [(20, "just now"), (50 * 60 + 5, "50 minutes ago"), (7200, "2 hours ago")]
 )
 def test_how_long_ago_is_said_in_words(visitor, site, seconds, said):
     make_entry(site, request_id="0b1f", created_at=ago(seconds=seconds))

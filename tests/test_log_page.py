@@ -34,7 +34,8 @@ def links(page: str, text: str) -> list[str]:
 
 def sentence(page: str) -> str:
     """What the page says it shows."""
-    said = re.search(r'<p class="said".*?</p>', page, re.DOTALL)[0]
+    said = re.search(r'<div class="said".*?</div>(?=\s*<div class="log__tools")', page, re.DOTALL)[0]
+    said = re.sub(r"<form.*?</form>|<a class=.chip__drop.*?</a>", "", said, flags=re.DOTALL)
     return re.sub(r"\s+([,.])(?!\d)", r"\1", re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", said))).strip()
 
 
@@ -64,12 +65,12 @@ def test_the_page_says_how_many_match_and_in_which_time(visitor, site):
     assert "newest first" in page
 
 
-def test_an_empty_answer_says_so(visitor):
+def test_an_empty_answer_says_so(visitor, site):
+    make_entry(site)
     page = visitor.get("/acme/logs/?user=nobody")
     assert page.status_code == 200
     assert rows(page.text) == []
     assert "Nothing matches" in page.text
-    assert "?user=*nobody*" in page.text
 
 
 @pytest.mark.parametrize(
@@ -245,8 +246,8 @@ def test_the_interface_is_shown_by_its_label(visitor, site):
 
 def test_only_administrators_are_offered_the_download(visitor, signed_in, administrator, site):
     make_entry(site)
-    assert "/acme/logs.csv" not in visitor.get("/acme/logs/").text
-    assert "/acme/logs.csv" in signed_in(administrator).get("/acme/logs/").text
+    assert "/acme/logs/export" not in visitor.get("/acme/logs/").text
+    assert "/acme/logs/export?" in signed_in(administrator).get("/acme/logs/").text
 
 
 def test_each_condition_can_be_dropped(visitor, site):
@@ -374,13 +375,16 @@ def test_a_chart_over_its_budget_is_stopped_by_the_server(visitor, site, monkeyp
 def test_the_sentence_counts_everything_and_the_failures(visitor, site):
     write(site, [entry(response_code=500 if number % 8 == 0 else 200) for number in range(1_200)])
     page = visitor.get("/acme/logs/").text
-    assert sentence(page) == "1,200 API requests in the last 24 hours, newest first. 150 failures, 12.5 %."
+    assert (
+        sentence(page)
+        == "1,200 API requests in the last 24 hours, newest first. None the day before. 150 failures, 12.5 %."
+    )
     assert count_at(visitor, links(page, "150 failures")[0]) == 150
 
 
 def test_the_sentence_says_that_nothing_failed_and_is_silent_where_failures_are_asked_for(visitor, site):
     make_entry(site, response_code=200)
-    assert sentence(visitor.get("/acme/logs/").text).endswith("newest first. No failures.")
+    assert sentence(visitor.get("/acme/logs/").text).endswith("None the day before. No failures.")
     make_entry(site, response_code=500)
     assert "failures" not in sentence(visitor.get("/acme/logs/?status=failure").text)
 
@@ -434,6 +438,7 @@ def test_the_chart_covers_the_whole_question_on_every_page(visitor, site):
 
 
 def test_the_chart_speaks_the_readers_time(visitor, site):
+    make_entry(site)
     visitor.cookies["gatebook_zone"] = "Asia/Kathmandu"
     page = visitor.get("/acme/logs/?from=2026-11-01T00:00:00Z&to=2026-11-01T06:00:00Z").text
     assert bars(page)[0][1] == "1 Nov 05:45 to 05:55: 0 requests, 0 failures"
@@ -449,7 +454,8 @@ def test_zooming_out_asks_the_same_over_twice_the_time(visitor, site):
     assert links(visitor.get("/acme/logs/?from=2000-01-01T00:00:00Z").text, "Zoom out") == []
 
 
-def test_nothing_to_draw_is_said_calmly(visitor):
+def test_nothing_to_draw_is_said_calmly(visitor, site):
+    make_entry(site, created_at=ago(days=3))
     page = visitor.get("/acme/logs/").text
     assert "Nothing to draw" in page
     assert "failures" not in sentence(page)
@@ -487,5 +493,5 @@ def test_a_search_that_stops_early_says_how_far_it_came(visitor, site, monkeypat
 def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_assert_max_num_queries):
     write(site, [entry(username=f"user-{number}", impersonator_username="alice") for number in range(60)])
     visitor.get("/acme/logs/")
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(38):
         visitor.get("/acme/logs/")

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from auditlog.models import ApiRequestLog, Site
 from auditlog.models.rollups import HOUR
-from auditlog.search import answers, around, entries, pages
+from auditlog.search import answers, around, entries, overview, pages
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot
 from auditlog.store import closing, partitions, rollups
@@ -193,6 +193,31 @@ def test_the_slowest_requests_are_found_by_their_index(db, book):
     plan = plan_of(lambda: answers.slowest(ask(book, "last=30d")))
     assert "slowest" in plan.indexes
     assert plan.scanned == set()
+
+
+def test_who_acted_as_whom_is_found_by_its_index(db, book):
+    plan = plan_of(lambda: overview.impersonations(ask(book, "last=30d")))
+    assert "impersonated" in plan.indexes
+    assert plan.scanned == set()
+
+
+@pytest.mark.parametrize("column", ["interface", "site_id"])
+def test_how_requests_ended_touches_the_edges_of_the_time_alone(db, book, column):
+    assert plan_of(lambda: overview.outcomes(ask(book, "last=7d"), column)).days <= 2
+
+
+def test_the_last_entry_of_each_site_is_found_by_an_index(db, book):
+    question = Question.from_query(QueryDict(""), list(Site.objects.all()))
+    plan = plan_of(lambda: overview.last_received(question))
+    assert plan.indexes <= {"pkey", "site_id_created_at"}
+    assert plan.scanned == set()
+    assert plan.days <= 3
+
+
+def test_a_page_of_several_sites_is_found_by_its_index(db, book):
+    question = Question.from_query(QueryDict("last=180d"), list(Site.objects.all()))
+    assert plan_of(lambda: pages.fetch(question)).indexes <= {"pkey", "site_id_created_at"}
+    assert plan_of(lambda: answers.volume(question)).days <= 2
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
 from auditlog import access
 from auditlog.dashboard.address import note_refusal
+from auditlog.dashboard.reader import ago
 from auditlog.dashboard.table import entry_address, impersonator
 from auditlog.dashboard.text import middle, visible, visible_json
 from auditlog.export import jsonl
@@ -143,7 +143,7 @@ def facts(entry: ApiRequestLog, site: Site) -> dict[str, object]:
         "title": title(entry),
         "summary": summary(entry, site),
         "local": f"{local:%A, %-d %B %Y, %H:%M:%S.%f}",
-        "ago": "less than a minute" if timesince(entry.created_at).startswith("0") else timesince(entry.created_at),
+        "ago": ago(entry.created_at),
         "zone": timezone.get_current_timezone_name(),
         "utc": f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}",
         "written": written(entry.created_at),

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from auditlog import access
-from auditlog.dashboard import lens, logs
+from auditlog.dashboard import lens, logs, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.table import entry_address, shortened
@@ -124,9 +124,9 @@ def facets_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     context = {
         "site": site,
         "question": question,
-        "conditions": logs.conditions(question),
-        "time_words": logs.time_words(request, question),
         "resolved": question.query(resolved=True),
+        "conditions": sentence.conditions(question),
+        "time_said": sentence.time_said(question),
         **found(question, times_of(request, question) if is_fragment else resolved_times(question)),
     }
     answer = render(request, "_facets.html" if is_fragment else "facets.html", context)

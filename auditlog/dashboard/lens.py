@@ -13,16 +13,16 @@ from auditlog.search.errors import QuestionError
 from auditlog.search.question import Question
 
 SCOPES = {
-    "site": "this site, which is meant without it",
+    "site": "this site alone",
     "children": "this site with its child sites",
     "parent": "what users from this site, the parent, did in its child sites",
 }
-"""The values of the address' key `scope`, and what each shows."""
+"""The values of the address' key `scope`, the first of which it need not name, and what each shows."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the scopes as the page offers it, with the address of the same question there."""
+    """One of the things to choose from, here a scope, with the address of the same question there."""
 
     words: str
     title: str
@@ -64,7 +64,7 @@ def choices(request: HttpRequest, site: Site, question: Question) -> list[Choice
     return [
         Choice(
             words=words[scope],
-            title=f"Show {title.partition(',')[0]}" if scope == "site" else f"Show {title}",
+            title=f"Show {title}",
             address=question.query({"scope": None if scope == "site" else scope, "site": None, "-site": None}),
             is_current=scope == current,
         )

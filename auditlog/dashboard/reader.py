@@ -1,13 +1,14 @@
-"""The reader's time zone, which the browser tells in a cookie."""
+"""The reader's clock: the time zone, which the browser tells in a cookie, and moments in words."""
 
 from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Callable
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.timesince import timesince
 
 ZONE_COOKIE = "gatebook_zone"
 """Set by `static/zone.js`, such as Europe/Berlin; UTC without it."""
@@ -31,3 +32,15 @@ def zone_named(name: str) -> tzinfo:
         return zoneinfo.ZoneInfo(name) if name else UTC
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return UTC
+
+
+def ago(moment: datetime) -> str:
+    """Say how long ago a moment was, in its largest unit: "3 hours ago", "just now" within the minute."""
+    since = timesince(moment, depth=1)
+    return "just now" if since == "0\xa0minutes" else f"{since} ago"
+
+
+def at_words(moment: datetime) -> str:
+    """Say a moment to the minute: "24 Nov, 14:30", with its year where that is another."""
+    local = timezone.localtime(moment)
+    return f"{local:%-d %b, %H:%M}" if local.year == timezone.localtime().year else f"{local:%-d %b %Y, %H:%M}"

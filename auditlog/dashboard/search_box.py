@@ -22,6 +22,8 @@ EXAMPLES = {
     "is:impersonated last:7d": "who acted as someone else, in seven days",
 }
 """What the help shows, each to be tried by a click."""
+TIME_MEANINGS = {"last": ", ".join(LAST), "from": "a date or time", "to": "a date or time"}
+"""What the keys of the time ask."""
 
 
 def search_box(query: QueryDict, errors: Container[str] = ()) -> dict[str, object]:
@@ -52,4 +54,4 @@ def marked(text: str, wrong: list[Fault]) -> list[tuple[str, bool]]:
 def _explained() -> dict[str, str]:
     """Return what each key asks: its column, or what may follow where the key already says that."""
     keys = {key: example if label.casefold() == key else label for key, (label, _, example) in KEYS.items()}
-    return keys | {"last": ", ".join(LAST), "from": "a date or time", "to": "a date or time"}
+    return keys | TIME_MEANINGS

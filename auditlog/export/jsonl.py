@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import BooleanField, F, Func, GeneratedField, IntegerField, JSONField, TextField, Value
+from django.db.models import BooleanField, F, Func, GeneratedField, IntegerField, JSONField, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from auditlog.export import rows
 from auditlog.models import ApiRequestLog
+from auditlog.search.filters import Rows
 from auditlog.search.question import Question
 from gatebook.entry import FIELDS
 
-_COPY = r"FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02'"
+OPTIONS = r"FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02'"
+"""Of COPY."""
+
 _BROKEN_OFF = b'\n{"error": "This file is incomplete: the database broke off. Download it again."}\n'
 
 
@@ -28,14 +31,18 @@ _BROKEN_OFF = b'\n{"error": "This file is incomplete: the database broke off. Do
 def download(request: HttpRequest, site_slug: str) -> HttpResponseBase:
     """Send the rows that the log page of the same address counts, in its order; all fields, whatever it shows."""
     return rows.answer(
-        request, site_slug, lambda question, _: lines(question), "jsonl", "application/x-ndjson; charset=utf-8"
+        request, site_slug, lambda question, *_: lines(question), "jsonl", "application/x-ndjson; charset=utf-8"
     )
 
 
 def lines(question: Question) -> Iterator[bytes]:
     """Yield the file in blocks: an object per row, without what it has no value for."""
-    line = entry(question)
-    yield from rows.in_blocks(question, lambda found: rows.copy(found.values_list(line), _COPY), _BROKEN_OFF)
+    yield from rows.in_blocks(question, lambda found: rows.copy(values(question, found), OPTIONS), _BROKEN_OFF)
+
+
+def values(question: Question, found: Rows) -> QuerySet:
+    """Return the lines of rows that the question finds."""
+    return found.values_list(entry(question))
 
 
 def entry(question: Question) -> Combinable:

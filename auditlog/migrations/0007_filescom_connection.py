@@ -8,7 +8,7 @@ import auditlog.models.filescom
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gatebook", "0005_keys_and_quarantine"),
+        ("gatebook", "0006_saved_views"),
     ]
 
     operations = [

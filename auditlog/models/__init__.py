@@ -6,11 +6,12 @@ from auditlog.models.log import ApiRequestLog
 from auditlog.models.quarantine import DroppedLines, QuarantinedLine
 from auditlog.models.rollups import RollUp, TouchedDay, TouchedHour
 from auditlog.models.sites import Membership, Role, Site
-from auditlog.models.views import Preference
+from auditlog.models.views import DefaultView, Preference, SavedView
 
 __all__ = [
     "ApiKey",
     "ApiRequestLog",
+    "DefaultView",
     "DroppedLines",
     "FilesComConnection",
     "Membership",
@@ -18,6 +19,7 @@ __all__ = [
     "QuarantinedLine",
     "Role",
     "RollUp",
+    "SavedView",
     "Scope",
     "Site",
     "TouchedDay",

@@ -8,6 +8,9 @@ from django.db.models.functions import Coalesce
 
 from auditlog.models import lookups  # noqa: F401  (registers them)
 
+OWN_ACCOUNT = "gatebook:"
+"""Begins the ids of Gatebook's own accounts, so that they never meet the ids of a site's users."""
+
 
 class ApiRequestLog(models.Model):
     """A stored entry. Unmanaged: `store/partitions.py` makes the table, `store/writer.py` alone writes it."""

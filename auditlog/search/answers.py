@@ -57,6 +57,23 @@ def total(question: Question) -> Total:
 
 
 @dataclass(frozen=True)
+class Outcomes:
+    """How many matching requests there are, and how many of them failed."""
+
+    count: int
+    failures: int
+
+
+def outcomes(question: Question) -> Outcomes:
+    """Count the matching requests by status."""
+    counts: Counter[bool] = Counter()
+    for source in sources(question):
+        for success, requests in source.grouped("success"):
+            counts[success] += requests
+    return Outcomes(counts.total(), counts[False])
+
+
+@dataclass(frozen=True)
 class Bucket:
     """The successes and failures that began in one part of the time."""
 
@@ -104,6 +121,16 @@ def volume(question: Question, zone: tzinfo = UTC) -> Volume:
     )
 
 
+def newest(question: Question) -> datetime | None:
+    """Return when the newest matching request was made; None where there is none."""
+    for time in slices(question.reach):
+        with part():
+            found = question.within(time).rows().order_by("-created_at").values_list("created_at", flat=True).first()
+        if found:
+            return found
+    return None
+
+
 def by_day(question: Question, among: Sequence[type[RollUp]] = ROLL_UPS) -> dict[date, int]:
     """Count the matching requests of each UTC day that has any, the earliest first; from the roll-ups `among`."""
     counts: Counter[date] = Counter()
@@ -140,8 +167,11 @@ FACETS = {
 ROW_FACETS = ("user", "impersonator", "ip", "key", "host")
 """Facets that are counted from the rows: too many values for a roll-up."""
 
+COUNTED = FACETS | {"agent": "user_agent"}
+"""Those and another key whose values can be counted."""
+
 STANDING_IN = {"user": "user_id", "impersonator": "impersonator_user_id", "key": "api_key_prefix"}
-"""Facets whose key asks for a second column as well → that column; its value counts where the first has none."""
+"""Keys that ask for a second column as well → that column; its value counts where the first has none."""
 
 
 @dataclass(frozen=True)
@@ -155,16 +185,16 @@ class Facet:
     """There are more values than these."""
 
 
-def facet(question: Question, key: str) -> Facet:
-    """Count the values of one of `FACETS`."""
-    column = FACETS[key]
+def facet(question: Question, key: str, size: int | None = FACET_SIZE) -> Facet:
+    """Count the values of one of `COUNTED`, and name the `size` most frequent; with None all."""
+    column = COUNTED[key]
     value = Coalesce(column, STANDING_IN[key]) if key in STANDING_IN else F(column)
     counts: Counter[Any] = Counter()
     for source in sources(question, [column], without=key):
         for found, requests in source.grouped(_value=value):
             counts[found] += requests
     most = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return Facet(key, tuple(most[:FACET_SIZE]), len(most) > FACET_SIZE)
+    return Facet(key, tuple(most[:size]), size is not None and len(most) > size)
 
 
 @dataclass(frozen=True)
@@ -184,9 +214,12 @@ def percentiles(question: Question) -> Percentiles | None:
         for bucket, requests in source.grouped("duration_bucket"):
             if bucket is not None:
                 counts[bucket] += requests
+    return percentiles_of(counts) if counts else None
+
+
+def percentiles_of(counts: Counter[int]) -> Percentiles:
+    """Return the percentiles of at least one request, counted by the buckets of their durations."""
     requests = counts.total()
-    if not requests:
-        return None
     return Percentiles(
         requests, *(typical_ms(_bucket_at(counts, ceil(share * requests))) for share in (0.5, 0.95, 0.99))
     )

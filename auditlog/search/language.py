@@ -24,6 +24,7 @@ VIEW_KEYS = {
     "after": "use from: and to: for a time",
     "before": "use from: and to: for a time",
     "columns": "choose them under Columns",
+    "view": "open it under Views",
     "scope": "choose the sites above the search",
     "entry": "use request: for a Request-ID",
 }
@@ -102,7 +103,7 @@ def parse(text: str) -> Reading:
     found: list[Term] = []
     wrong: list[Fault] = []
     allowed = f" The keys are {', '.join(_ALLOWED)}."
-    for start, end, colon, is_closed in _tokens(text):
+    for start, end, colon, is_closed in tokens(text):
         if len(found) + len(wrong) == MOST_TERMS:
             wrong.append(Fault(f"The text has more than {MOST_TERMS} terms.", start, len(text)))
             break
@@ -179,11 +180,26 @@ def written(query: QueryDict) -> str:
     for name, values in query.lists():
         values = [value for value in values if value]
         if name in CONDITION_KEYS and values:
-            words.append(f"{name}:{_value_as_word(terms.joined(values))}")
+            words.append(f"{name}:{as_word(terms.joined(values))}")
     return " ".join([*words, *(text for text in query.getlist("q") if text.strip())])
 
 
-def _tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:
+def in_words(query: QueryDict) -> str:
+    """Write an address as one line for the search box, the time included."""
+    times = [f"{key}:{value}" for key in TIME_KEYS if (value := query.get(key))]
+    return " ".join(filter(None, [written(query), *times]))
+
+
+def as_word(value: str) -> str:
+    """Return the value of a key as it follows the colon."""
+    try:
+        return terms.rewritten(value, as_word=True) or ","
+    except ValueError:  # a quote that is never closed would swallow what follows it
+        literal = "".join(r"\"" if unit == terms.QUOTE else unit for unit, _ in terms.units(value))
+        return terms.rewritten(literal, as_word=True) or ","
+
+
+def tokens(text: str) -> Iterator[tuple[int, int, int, bool]]:
     """Yield start, end, the place of the first colon outside quotes (or -1), and whether all quotes are closed."""
     start, at, colon, quoted = -1, 0, -1, False
     for unit, quoted in terms.units(text):
@@ -232,14 +248,6 @@ def _unknown(key: str, token: str) -> str:
     else:
         said = f"{said}."
     return f"{said} To find the text itself, quote it: {_excerpt(terms.phrase(token))}."
-
-
-def _value_as_word(value: str) -> str:
-    try:
-        return terms.rewritten(value, as_word=True) or ","
-    except ValueError:  # a quote that is never closed would swallow what follows it
-        literal = "".join(r"\"" if unit == terms.QUOTE else unit for unit, _ in terms.units(value))
-        return terms.rewritten(literal, as_word=True) or ","
 
 
 def _excerpt(text: str) -> str:

@@ -149,16 +149,22 @@ class Question:
         """Return the same question about a part of its time."""
         return replace(self, time=time, spans=within(self.spans, time))
 
+    def about(self, sites: Sequence[Site], time: TimeRange) -> Question:
+        """Return the same question about other sites and another time, from the beginning of its answer."""
+        spans = _spans_in_sight(sites, time)
+        return replace(self, sites=tuple(sites), time=time, spans=spans, after=None, before=None)
+
+    def over_everything_kept(self) -> Question:
+        """Return the same question about all the time in which there can be entries."""
+        return self.about(self.sites, TimeRange(EPOCH, self.now + TOLERATED_AHEAD))
+
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
         length = self.time.end - self.time.start
         if length > self.time.start - EPOCH:
             return None
-        time = TimeRange(self.time.start - length, self.time.start)
-        spans = _spans_in_sight(self.sites, time)
-        if [span.time.start for span in spans] != [time.start]:
-            return None
-        return replace(self, time=time, spans=spans, after=None, before=None)
+        before = self.about(self.sites, TimeRange(self.time.start - length, self.time.start))
+        return before if [span.time.start for span in before.spans] == [before.time.start] else None
 
     def columns_asked(self, without: str | None = None) -> set[str]:
         """Return the columns that the conditions look at."""
@@ -201,14 +207,16 @@ class Question:
         the entry beside the table belong to one page and are left out unless given.
         """
         kept: Mapping[str, list[str]] = dict(self.filters.data.lists())
-        params = {key: [v for v in values if v] for key, values in kept.items() if key not in _OF_ONE_PAGE}
+        params = {key: [v for v in values if v] for key, values in kept.items() if key not in OF_ONE_PAGE}
         if resolved:
             params.pop("last", None)
             params["from"] = [timerange.written(self.time.start)]
             params["to"] = [timerange.written(self.time.end)]
         for key, value in (changes or {}).items():
             params[key] = [] if value is None else [value]
-        return urlencode([(key, value) for key, values in params.items() for value in values], safe="*,:/.><")
+        pairs = [(key, value) for key, values in params.items() for value in values]
+        # Never empty: an address that asks nothing leads to the reader's default view.
+        return urlencode(pairs or [("last", timerange.DEFAULT_LAST)], safe="*,:/.><")
 
 
 def site_retention(site: Site) -> timedelta:
@@ -261,4 +269,4 @@ def _columns_of(condition: Q) -> Iterator[str]:
 
 
 _ALLOWED = (*CONDITION_KEYS, "q", *TIME_KEYS, *VIEW_KEYS)
-_OF_ONE_PAGE = ("after", "before", "entry")
+OF_ONE_PAGE = ("after", "before", "entry")

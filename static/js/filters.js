@@ -17,6 +17,31 @@
     if (event.target.matches("[data-drop-empty]")) dropEmpty(event.formData);
   });
 
+  // A menu closes by a click elsewhere and by Escape, which leads back to its summary.
+  const openMenus = () => document.querySelectorAll("details[data-menu][open]");
+
+  document.addEventListener("click", (event) => {
+    for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
+    const time = document.getElementById("time");
+    if (!time || !event.target.closest?.("a[href='#time']")) return;
+    event.preventDefault();
+    time.open = true;
+    time.querySelector("summary").focus();
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of openMenus()) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  // The one field of a chip is what one opens it for.
+  document.addEventListener("toggle", (event) => {
+    if (event.target.open && event.target.matches(".chip__change")) event.target.querySelector(".input").select();
+  }, true);
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
     const box = document.getElementById("id_q");

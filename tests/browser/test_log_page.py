@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import MARKS, sign_in
 from tests.quick_start import QuickStart
@@ -32,6 +32,11 @@ PAGES = [
     "/admin/auth/user/",
     "/admin/gatebook/site/",
 ]
+
+
+def filters(page: Page) -> Locator:
+    """What opens the form."""
+    return page.locator("summary", has_text=re.compile("^Filters"))
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -62,6 +67,7 @@ def test_older_newer_and_back_keep_the_address(page: Page):
 
 def test_a_wrong_value_is_answered_beside_its_field(page: Page):
     page.goto("/acme/logs/")
+    filters(page).click()
     page.get_by_text("More filters").click()
     page.fill("input[name=code]", "4xx")
     page.get_by_role("button", name="Show", exact=True).first.click()
@@ -85,6 +91,7 @@ def test_what_the_box_says_and_what_the_form_says_are_one_question(page: Page):
     assert "last=7d" in page.url
     assert "q=api" in page.url
     expect(page.locator("select[name=status]")).to_have_value("failure")
+    filters(page).click()
     page.fill("input[name=interface]", "web")
     page.get_by_role("button", name="Show", exact=True).first.click()
     page.wait_for_url("**interface=web**")
@@ -121,7 +128,8 @@ def test_the_help_shows_examples_that_one_can_try(page: Page):
 
 def test_a_shared_address_means_the_same_rows_in_another_zone(browser: Browser, page: Page, demo: QuickStart):
     page.goto("/acme/logs/")
-    page.fill("input[name=from]", f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}T00:00:00")
+    filters(page).click()
+    page.fill("#id_from", f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}T00:00:00")
     page.get_by_role("button", name="Show", exact=True).first.click()
     page.wait_for_url("**from=**")
     page.goto(re.sub(r"$", f"&to={datetime.now(UTC) - timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}", page.url))
@@ -149,10 +157,11 @@ def test_everything_can_be_asked_and_read_without_a_script(browser: Browser, dem
     page = context.new_page()
     sign_in(page, demo)
     page.goto("/acme/logs/?last=7d")
+    filters(page).click()
     page.select_option("select[name=status]", "failure")
     page.select_option("select[name=last]", "")
-    page.fill("input[name=from]", f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%d}T00:00:00")
-    page.fill("input[name=user]", "*")
+    page.fill("#id_from", f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%d}T00:00:00")
+    page.fill("#filters input[name=user]", "*")
     page.get_by_role("button", name="Show", exact=True).first.click()
     assert "status=failure" in page.url
     assert "path=" not in page.url

@@ -19,7 +19,7 @@ from auditlog import access
 from auditlog.dashboard.settings.refusal import note_faults
 from auditlog.dashboard.text import visible
 from auditlog.models import ApiKey, Scope, Site
-from auditlog.own_requests import OWN_ACCOUNT
+from auditlog.models.log import OWN_ACCOUNT
 from auditlog.search.terms import exactly
 from auditlog.search.timerange import written
 from gatebook.ids import new_id

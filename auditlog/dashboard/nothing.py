@@ -1,0 +1,89 @@
+"""What the log page says where no request matches: what stands in the way, and when there was something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.http import QueryDict
+
+from auditlog.dashboard.allowance import in_time_left
+from auditlog.dashboard.sentence import Condition
+from auditlog.search import answers
+from auditlog.search.answers import Total
+from auditlog.search.language import CONDITION_KEYS
+from auditlog.search.question import Question
+from auditlog.search.snapshot import shared_budget
+from auditlog.search.timerange import written
+
+BUDGET_MS = 1_000
+"""All that explains an empty answer; what is not counted by then is offered without its number."""
+AROUND = timedelta(minutes=5)
+"""Before and after the newest request, where a link shows it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A question that asks for less, and how many requests match it; None where that was not counted in time."""
+
+    query: str
+    total: Total | None
+    condition: Condition | None = None
+    """The one that it is without, or asks for in a wider sense; None for all of them."""
+    is_wider: bool = False
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Why nothing matches."""
+
+    is_first_day: bool
+    """The site has no request at all."""
+    ways: list[Way]
+    """Those that lead to something, or may."""
+    newest_at: datetime | None
+    """When the newest request was made that meets the conditions, whenever that was; None where nobody knows of one."""
+    newest: str
+    """The query of the time around it."""
+    is_never: bool = False
+    """No request that is kept meets the conditions."""
+
+    @property
+    def has_wider(self) -> bool:
+        """Tell whether a value that is compared whole could be a part of others."""
+        return any(way.is_wider for way in self.ways)
+
+    @property
+    def culprit(self) -> Condition | None:
+        """The one condition that stands in the way, where it is one alone."""
+        without = [way for way in self.ways if way.condition and not way.is_wider]
+        return without[0].condition if len(without) == 1 and without[0].total else None
+
+
+def nothing(question: Question, conditions: list[Condition]) -> Nothing:
+    """Explain an empty answer; ask inside `one_snapshot`."""
+    bare = question.query(dict.fromkeys((*CONDITION_KEYS, "q")))
+    with shared_budget(BUDGET_MS):
+        last = in_time_left(lambda: (answers.newest(asked(question, bare).over_everything_kept()),))
+        if last == (None,):
+            return Nothing(True, [], None, "")
+        ways = [counted(question, Way(each.without, None, each)) for each in conditions]
+        ways += [counted(question, Way(each.wider, None, each, is_wider=True)) for each in conditions if each.wider]
+        if len(conditions) > 1 and not any(way.total and way.total.count for way in ways):
+            ways.append(counted(question, Way(bare, None)))
+        if conditions:
+            last = in_time_left(lambda: (answers.newest(question.over_everything_kept()),))
+    at = last[0] if last else None
+    around = question.query({"last": None, "from": written(at - AROUND), "to": written(at + AROUND)}) if at else ""
+    ways = [way for way in ways if not way.total or way.total.count]
+    return Nothing(False, ways, at, around, is_never=last == (None,))
+
+
+def counted(question: Question, way: Way) -> Way:
+    """Return the way with its number."""
+    return replace(way, total=in_time_left(lambda: answers.total(asked(question, way.query))))
+
+
+def asked(question: Question, query: str) -> Question:
+    """Return another question to the same sites at the same moment."""
+    return Question.from_query(QueryDict(query), question.sites, question.now, question.always)

@@ -1,0 +1,71 @@
+"""The overview in a browser: the part that follows, the choices, a narrow window, and all of it without scripts."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from tests.browser.conftest import MARKS
+from tests.quick_start import QuickStart
+
+pytestmark = MARKS
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/acme/overview/", "/acme/overview/?scope=children&last=30d", "/acme/overview/?user=x", "/acme/overview/more"],
+)
+def test_no_page_breaks_its_own_policy(page: Page, complaints: list[str], path: str):
+    page.goto(path)
+    page.wait_for_load_state("networkidle")
+    refused = [text for text in complaints if not text.startswith("Failed to load resource: the server responded with")]
+    assert refused == []
+
+
+def test_the_part_from_the_rows_follows_and_moves_nothing(page: Page):
+    page.goto("/acme/overview/?last=7d", wait_until="commit")
+    page.wait_for_selector("#figures")
+    expect(page.get_by_role("heading", name="Slowest API Names")).to_be_visible()
+    expect(page.get_by_role("heading", name="Busiest by User")).to_be_visible()
+    shift = page.evaluate(
+        """() => new Promise(done => new PerformanceObserver(list => done(
+            list.getEntries().reduce((sum, entry) => sum + entry.value, 0))).observe(
+            {type: "layout-shift", buffered: true}) || setTimeout(() => done(0), 500))"""
+    )
+    assert shift < 0.05
+
+
+def test_time_and_sites_are_chosen_by_clicks_and_numbers_lead_to_the_log(page: Page):
+    page.goto("/acme/overview/")
+    page.get_by_role("link", name="30 days").click()
+    page.get_by_role("link", name="With its 2 child sites").click()
+    page.wait_for_url("**last=30d**scope=children**")
+    expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("region", name="Sites")).to_contain_text("Acme Europe")
+    number = page.locator(".figure__number").nth(1)
+    failures = number.inner_text()
+    number.click()
+    page.wait_for_url("**/acme/logs/?**status=failure**")
+    expect(page.locator(".said__count")).to_have_text(failures)
+    assert "scope=children" in page.url
+
+
+@pytest.mark.parametrize("path", ["/acme/overview/?scope=children&last=30d", "/acme/logs/?scope=children"])
+def test_a_narrow_window_shows_all_of_it(page: Page, path: str):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(path)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_it_works_without_scripts(browser: Browser, demo: QuickStart, signed_in: StorageState):
+    window = browser.new_context(base_url=demo.address, storage_state=signed_in, java_script_enabled=False)
+    page = window.new_page()
+    page.goto("/acme/overview/?last=7d")
+    page.get_by_role("link", name="Who and what was behind them").click()
+    expect(page.get_by_role("heading", name="Slowest API Names")).to_be_visible()
+    page.get_by_role("link", name="Overview of Acme").click()
+    page.get_by_label("From", exact=True).fill("2026-01-01T12:00")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**from=2026-01-01**")
+    window.close()
