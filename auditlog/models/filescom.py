@@ -84,6 +84,16 @@ class FilesComConnection(models.Model):
         """How far behind the book is; None before anything is."""
         return timezone.now() - self.synced_to if self.synced_to else None
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether Files.com asked not to be asked now."""
+        return self.not_before is not None and self.not_before > timezone.now()
+
     def begin_at(self, moment: datetime) -> None:
         """Let the next run read from `moment` on."""
         self.synced_to = moment + OVERLAP  # from where a run goes back
+
+    def save_beside_a_run(self) -> None:
+        """Save what people choose; what a run counts meanwhile stays."""
+        chosen = ("base_url", "sealed_key", "synced_to", "last_error", "not_before")
+        self.save(update_fields=chosen if self.pk else None)

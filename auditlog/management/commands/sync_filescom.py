@@ -74,7 +74,7 @@ class Command(BaseCommand):
             connection.full_clean()
         except ValidationError as error:
             raise CommandError(f"--base-url: {' '.join(error.messages)}") from None
-        connection.save()
+        connection.save_beside_a_run()
         return connection
 
     def _run(self, connection: FilesComConnection) -> None:
