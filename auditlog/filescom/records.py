@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from auditlog.intake.formats.shape import with_status
 from auditlog.intake.formats.times import moment_of
 from gatebook.entry import Entry, entry_from
 
@@ -34,7 +35,5 @@ def entry_of(record: dict[str, Any], username_of: Callable[[str], str | None]) -
         raise ValueError("request_id: is missing")
     if impersonator := fields.get("impersonator_user_id"):
         fields["impersonator_username"] = username_of(impersonator)
-    entry = entry_from(fields)
-    if record.get("success") is False and entry.success:  # it has no code and no error that would say so
-        return entry_from({**fields, "details": {"success": "false"}})
-    return entry
+    success = record.get("success")
+    return with_status(entry_from(fields), success if isinstance(success, bool) else None)
