@@ -64,11 +64,11 @@ def adopt_segments() -> None:
 
 @shared_task
 def sync_filescom() -> None:
-    """Copy what is new from every connected site of Files.com. Every minute."""
+    """Copy what is new from every connected site of Files.com that does not want to be left alone. Every minute."""
     now = timezone.now()
-    for pk in FilesComConnection.objects.filter(Q(not_before=None) | Q(not_before__lte=now)).values_list(
-        "pk", flat=True
-    ):
+    failed = Q(last_run_at__gt=now - sync.AFTER_AN_ERROR) & ~Q(last_error="")
+    may_be_asked = FilesComConnection.objects.filter(Q(not_before=None) | Q(not_before__lte=now)).exclude(failed)
+    for pk in may_be_asked.values_list("pk", flat=True):
         sync_filescom_site.apply_async([pk], expires=60)
 
 

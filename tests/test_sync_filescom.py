@@ -177,6 +177,9 @@ def test_a_wait_that_is_too_long_ends_the_run_and_the_beat_leaves_it_alone_meanw
     assert asked == []
     FilesComConnection.objects.update(not_before=ago(seconds=1))
     tasks.sync_filescom()
+    assert asked == []
+    FilesComConnection.objects.update(last_run_at=ago(minutes=6))
+    tasks.sync_filescom()
     assert asked == [[connected.pk]]
 
 
@@ -513,6 +516,7 @@ def test_it_goes_on_until_it_is_stopped_also_after_an_error(connected, files_com
     said = capsys.readouterr()
     assert "has to be one of a site administrator" in said.err
     assert "goes on from here" in said.out
+    assert waits == [60, 300, 60]
 
 
 def test_who_connects_to_elsewhere_during_a_run_begins_anew(connected, files_com, site):

@@ -27,6 +27,8 @@ from auditlog.store.writer import write
 from gatebook.conf import conf
 from gatebook.entry import clean, encode_json
 
+AFTER_AN_ERROR = timedelta(minutes=5)
+"""For how long an error stands before the next run: a key that is refused each minute would lock its owner out."""
 FIRST_STRETCH = timedelta(hours=1)
 LONGEST_STRETCH = timedelta(days=7)
 SHORTEST_STRETCH = timedelta(minutes=1)

@@ -35,7 +35,7 @@ class ConnectionForm(forms.Form):
         max_length=255,
         validators=[fit_base_url],
         widget=forms.URLInput,
-        help_text="Such as https://acme.files.com; https://app.files.com is that of every site.",
+        help_text="Such as https://acme.files.com.",
         error_messages={"required": "Say which, such as https://acme.files.com."},
     )
     key = forms.CharField(
@@ -60,7 +60,7 @@ class ConnectionForm(forms.Form):
             self.fields["key"].help_text = "Empty: the one there is. It is never shown again."
             self.fields["since"].help_text = "Read again from this day (UTC) on; empty: go on."
         else:
-            self.fields["key"].help_text = "Of a site administrator, for the whole site. It is never shown again."
+            self.fields["key"].help_text = "Of a site administrator. It is never shown again."
             self.fields["since"].help_text = "The first day (UTC); empty: the oldest entry there is."
 
     def clean_base_url(self) -> str:

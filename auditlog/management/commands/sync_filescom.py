@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from auditlog.filescom.source import SourceError
-from auditlog.filescom.sync import Synced, run
+from auditlog.filescom.sync import AFTER_AN_ERROR, Synced, run
 from auditlog.models import FilesComConnection, Site
 from auditlog.models.filescom import DEFAULT_BASE_URL
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
                     self._run(connection)
                 except SourceError as error:
                     self.stderr.write(str(error))
-                    wait = max(wait, error.wait_seconds)
+                    wait = max(AFTER_AN_ERROR.total_seconds(), error.wait_seconds)
                 pause(wait)
         except KeyboardInterrupt:
             self.stdout.write("Ended; the next start goes on from here.")
