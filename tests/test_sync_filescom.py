@@ -23,7 +23,6 @@ from auditlog.filescom import source, sync
 from auditlog.filescom.source import SourceError
 from auditlog.management.commands import sync_filescom
 from auditlog.models import ApiKey, ApiRequestLog, FilesComConnection, QuarantinedLine, Scope, Site
-from auditlog.models.filescom import OVERLAP
 from auditlog.store.writer import write
 from gatebook.entry import Entry
 from tests.book import ago, entry, in_another_connection
@@ -532,10 +531,3 @@ def test_who_connects_to_elsewhere_during_a_run_begins_anew(connected, files_com
     files_com.mishaps = [replaced]
     copy(connected)
     assert connected.synced_to is None
-
-
-def test_the_overlap_is_read_again(connected, files_com):
-    copy(connected)
-    was = connected.synced_to
-    copy(connected)
-    assert (was - OVERLAP).strftime("%H%%3A%M%%3A%S") in files_com.pages()[-1]
