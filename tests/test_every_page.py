@@ -39,9 +39,10 @@ PAGES = {
     "members": "/acme/settings/members/",
     "retention": "/acme/settings/retention/?days=7",
     "quarantine": "/acme/settings/quarantine/",
+    "Files.com": "/acme/settings/filescom/",
 }
 FOR_ADMINISTRATORS = dict.fromkeys(("export", "CSV", "JSON lines"), 403) | dict.fromkeys(
-    ("API keys", "members", "retention", "quarantine"), 404
+    ("API keys", "members", "retention", "quarantine", "Files.com"), 404
 )
 """Pages that staff does not see → what they get instead."""
 
