@@ -226,7 +226,7 @@ def test_a_comparison_that_takes_too_long_is_left_out(visitor, site, monkeypatch
 
     make_entry(site)
     monkeypatch.setattr("auditlog.search.answers.outcomes", too_long)
-    assert sentence(visitor.get("/acme/logs/").text).endswith("newest first. No failures.")
+    assert sentence(visitor.get("/acme/logs/").text).endswith("last 24 hours. No failures.")
 
 
 def explained(page: str) -> str:
