@@ -54,8 +54,8 @@ def test_a_view_is_saved_shared_and_opened_as_a_colleague(page: Page, colleague:
     page.get_by_role("button", name="Save the changes for everyone").click()
     expect(page.locator("#views > summary")).not_to_contain_text("changed")
     page.wait_for_load_state("networkidle")
-    page.get_by_role("searchbox").fill("status:failure user:*")
-    page.get_by_role("searchbox").press("Enter")
+    page.locator("#id_q").fill("status:failure user:*")
+    page.locator("#id_q").press("Enter")
     expect(page.locator("#views > summary")).to_contain_text("changed")
 
     colleague.goto("/acme/logs/")
@@ -73,7 +73,7 @@ def test_a_view_is_saved_shared_and_opened_as_a_colleague(page: Page, colleague:
     colleague.get_by_role("link", name="API Logs", exact=True).first.click()
     colleague.wait_for_url("**/logs/?status=failure**")
     colleague.get_by_role("link", name=re.compile("Drop Status")).click()
-    expect(colleague.locator("#conditions .chip")).to_have_count(0)
+    expect(colleague.locator("#conditions .chip")).to_have_count(1)  # the time
     assert complaints == []
 
 
