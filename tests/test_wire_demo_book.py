@@ -43,7 +43,7 @@ QUESTIONS: list[tuple[dict[str, Any], Callable[[Entry], bool]]] = [
     ({"filter": {"interface": "sftp"}}, lambda each: each.interface == "sftp"),
     ({"filter_prefix": {"interface": "web"}}, lambda each: (each.interface or "").startswith("web")),
     ({"filter": {"request_method": ["PUT", "DELETE"]}}, lambda each: each.request_method in ("PUT", "DELETE")),
-    ({"filter_prefix": {"request_ip": "198.51.100.2"}}, lambda each: (each.request_ip or "").startswith("198.51.100.2")),
+    ({"filter_prefix": {"request_ip": "198.51."}}, lambda each: (each.request_ip or "").startswith("198.51.")),
     (
         {"filter": {"interface": "restapi", "success": True}, "filter_gteq": {"created_at": f"{SINCE:%Y-%m-%d}"}},
         lambda each: each.interface == "restapi" and succeeded(each),
