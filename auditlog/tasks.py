@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from axes.models import AccessAttempt
 from celery import Task, shared_task
 from django.core.management import call_command
+from django.db.models import Q
 from django.utils import timezone
 
+from auditlog.filescom import sync
+from auditlog.filescom.source import SourceError
+from auditlog.models import FilesComConnection
 from auditlog.store import closing, partitions, retention, rollups
 from gatebook import shipper
+
+SYNC_PATIENCE_SECONDS = 20
+SYNC_BUDGET_SECONDS = 40
+"""Of a run: others wait for the worker too, and the next minute goes on from where it ended."""
 
 
 @shared_task(bind=True, max_retries=100)
@@ -51,3 +60,23 @@ def close_days() -> None:
 def adopt_segments() -> None:
     """Ship what dead processes left in the spool. Every minute."""
     shipper.adopt()
+
+
+@shared_task
+def sync_filescom() -> None:
+    """Copy what is new from every connected site of Files.com that does not want to be left alone. Every minute."""
+    now = timezone.now()
+    failed = Q(last_run_at__gt=now - sync.AFTER_AN_ERROR) & ~Q(last_error="")
+    may_be_asked = FilesComConnection.objects.filter(Q(not_before=None) | Q(not_before__lte=now)).exclude(failed)
+    for pk in may_be_asked.values_list("pk", flat=True):
+        sync_filescom_site.apply_async([pk], expires=60)
+
+
+@shared_task
+def sync_filescom_site(pk: int) -> None:
+    """Copy what is new from one connected site; what goes wrong is noted in the connection, which its page shows."""
+    connection = FilesComConnection.objects.select_related("site").filter(pk=pk).first()
+    if connection is None:
+        return
+    with suppress(SourceError):
+        sync.run(connection, patience_seconds=SYNC_PATIENCE_SECONDS, budget_seconds=SYNC_BUDGET_SECONDS)

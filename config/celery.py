@@ -22,6 +22,11 @@ app.conf.beat_schedule = {
         "schedule": 3600,
         "options": {"expires": 3600},
     },
+    "copy the API logs of Files.com": {
+        "task": "auditlog.tasks.sync_filescom",
+        "schedule": 60,
+        "options": {"expires": 60},
+    },
     "ship segments left by ended processes": {
         "task": "auditlog.tasks.adopt_segments",
         "schedule": 60,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +36,11 @@ def env_str(name: str, default: str = "") -> str:
 def env_bool(name: str, *, default: bool) -> bool:
     """Return True or False; stop on any other text."""
     return _read(name, default, {"True": True, "False": False}.__getitem__, "True or False")
+
+
+def env_choice(name: str, default: str, choices: Sequence[str]) -> str:
+    """Return one of `choices`."""
+    return _read(name, default, dict(zip(choices, choices, strict=True)).__getitem__, f"one of {', '.join(choices)}")
 
 
 def env_int(name: str, default: int, *, least: int, most: int) -> int:

@@ -15,7 +15,7 @@ from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
 from config import postgres
-from config.env import env_bool, env_int, env_list, env_str, kept_secret, stop
+from config.env import env_bool, env_choice, env_int, env_list, env_str, kept_secret, stop
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -28,7 +28,9 @@ REDIS_URL = env_str("REDIS_URL")
 ROOT_SITE = env_str("ROOT_SITE")
 SECRET_KEY = env_str("SECRET_KEY")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", str, "host names, comma-separated")
+PARTITIONS = env_choice("PARTITIONS", "day", ("day", "month"))
 SYNC_EACH_LINE = env_bool("SYNC_EACH_LINE", default=False)
+FILESCOM_HOSTS = env_list("FILESCOM_HOSTS", str, "host names, comma-separated")
 TRUSTED_PROXIES = env_list("TRUSTED_PROXIES", ipaddress.ip_network, "addresses or networks, comma-separated")
 
 QUICK_START = not DATABASE_URL
@@ -210,5 +212,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"axes": {"level": "WARNING"}},
+    "loggers": {"axes": {"level": "WARNING"}, "files_sdk": {"level": "WARNING"}},
 }

@@ -24,6 +24,12 @@ from auditlog.dashboard.saved_views import (
     save_view,
     views_page,
 )
+from auditlog.dashboard.settings.filescom import (
+    connect_filescom,
+    disconnect_filescom,
+    filescom_page,
+    sync_filescom_now,
+)
 from auditlog.dashboard.settings.keys import keys_page, make_key, revoke_key
 from auditlog.dashboard.settings.members import add_member, change_role, members_page, remove_member
 from auditlog.dashboard.settings.quarantine import discard_lines, quarantine_page, send_again
@@ -83,6 +89,10 @@ urlpatterns = [
     path("<slug:site_slug>/settings/quarantine/", quarantine_page, name="settings_quarantine"),
     path("<slug:site_slug>/settings/quarantine/again", send_again, name="send_quarantined_again"),
     path("<slug:site_slug>/settings/quarantine/discard", discard_lines, name="discard_quarantined"),
+    path("<slug:site_slug>/settings/filescom/", filescom_page, name="settings_filescom"),
+    path("<slug:site_slug>/settings/filescom/connect", connect_filescom, name="connect_filescom"),
+    path("<slug:site_slug>/settings/filescom/disconnect", disconnect_filescom, name="disconnect_filescom"),
+    path("<slug:site_slug>/settings/filescom/sync", sync_filescom_now, name="sync_filescom_now"),
 ]
 
 handler500 = "auditlog.dashboard.failures.server_error"

@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import Any
 
-pytest_plugins = ["tests.servers", "tests.book", "tests.quick_start"]
+pytest_plugins = ["tests.servers", "tests.book", "tests.quick_start", "tests.files_com"]
 
 
 def pytest_configure(config: Any) -> None:

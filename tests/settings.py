@@ -23,7 +23,7 @@ if not os.environ.get("GATEBOOK_TEST_VAR", "").endswith(_worker):
         "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
         "HTTPS": "False",
     }
-    for _name in ("DEBUG", "PORT", "REDIS_URL", "ROOT_SITE", "TRUSTED_PROXIES"):
+    for _name in ("DEBUG", "FILESCOM_HOSTS", "PARTITIONS", "PORT", "REDIS_URL", "ROOT_SITE", "TRUSTED_PROXIES"):
         os.environ.pop(_name, None)
 
 from config.settings import *  # noqa: E402, F403

@@ -149,6 +149,7 @@ def test_an_unknown_entry_is_a_404_in_words(visitor, site, query):
         ("", "is missing, expected a Request-ID"),
         ("request=x&at=soon", "soon is not a time"),
         ("request=x&at=2026-01-01", "is not a time in UTC"),
+        ("request=x&at=%E2%80%AEsoon", "⟨U+202E⟩soon is not a time"),
     ],
 )
 def test_a_malformed_address_is_a_400_in_words(visitor, query, sentence):

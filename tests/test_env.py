@@ -65,6 +65,7 @@ def test_a_kept_secret_stays_the_same_and_private(tmp_path):
     [
         ({"PORT": "http"}, "PORT is 'http', expected a whole number from 1 to 65535."),
         ({"DEBUG": "on"}, "DEBUG is 'on', expected True or False."),
+        ({"PARTITIONS": "year"}, "PARTITIONS is 'year', expected one of day, month."),
         ({"TRUSTED_PROXIES": "proxy"}, "TRUSTED_PROXIES is 'proxy', expected addresses or networks, comma-separated."),
         ({"REDIS_URL": "localhost"}, "REDIS_URL is not an address that begins with redis://"),
         ({**SERVER, "SECRET_KEY": ""}, "SECRET_KEY is not set"),

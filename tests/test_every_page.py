@@ -39,9 +39,10 @@ PAGES = {
     "members": "/acme/settings/members/",
     "retention": "/acme/settings/retention/?days=7",
     "quarantine": "/acme/settings/quarantine/",
+    "Files.com": "/acme/settings/filescom/",
 }
 FOR_ADMINISTRATORS = dict.fromkeys(("export", "CSV", "JSON lines"), 403) | dict.fromkeys(
-    ("API keys", "members", "retention", "quarantine"), 404
+    ("API keys", "members", "retention", "quarantine", "Files.com"), 404
 )
 """Pages that staff does not see → what they get instead."""
 
@@ -77,6 +78,13 @@ def test_a_stranger_cannot_tell_a_site_from_none(signed_in: SignIn, stranger, ad
     nowhere = visitor.get(address.replace("/acme/", "/nowhere/"))
     assert there.status_code == nowhere.status_code == 404
     assert without_token(there.text).replace("acme", "nowhere") == without_token(nowhere.text)
+
+
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_a_stranger_leaves_a_trace_also_by_asking_for_a_fragment(signed_in: SignIn, stranger, own_entries, address):
+    signed_in(stranger).get(address, headers={"HX-Request": "true"})
+    (tried,) = own_entries()
+    assert (tried.response_code, tried.error_type) == (404, "not-found/site-not-found")
 
 
 def without_token(page: str) -> str:
@@ -121,6 +129,12 @@ def test_only_reading_methods_are_answered(signed_in: SignIn, administrator, add
     assert signed_in(administrator).post(address).status_code == 405
 
 
+@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
+def test_no_cache_on_the_way_keeps_what_one_reader_sees(signed_in: SignIn, administrator, address):
+    answer = signed_in(administrator).get(address, follow=True)
+    assert answer["Cache-Control"] in ("private", "no-store")
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_is_shown_as_text(signed_in: SignIn, administrator, site, text):
     texts = dict.fromkeys(name for name in TEXT_LIMITS if name not in ("request_ip", "request_id"))
@@ -155,6 +169,15 @@ def test_a_hostile_search_is_shown_as_text(signed_in: SignIn, administrator, key
     text_shown = re.sub(r' value="[^"]*"', "", page.text)  # given back as it was typed
     for raw in ("<script>alert", '" onmouseover', "\u202e", "\x00", "14{"):
         assert raw not in text_shown
+
+
+@pytest.mark.parametrize(
+    "address", ["logs.csv?scope=", "logs.jsonl?compress=", "logs/entry.json?request=known&at=", "logs/newer?since="]
+)
+def test_a_refusal_in_plain_text_shows_what_was_asked_as_text(signed_in: SignIn, administrator, address):
+    answer = signed_in(administrator).get(f"/acme/{address}%E2%80%AEx")
+    assert answer.status_code == 400
+    assert "⟨U+202E⟩x" in answer.text
 
 
 def test_a_policy_forbids_every_inline_script_and_style(signed_in: SignIn, administrator):

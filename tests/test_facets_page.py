@@ -332,6 +332,13 @@ def test_durations_errors_and_the_slowest_are_told(visitor, site):
     assert "/4000ms" in visitor.get(unescape(slowest[0])).text
 
 
+def test_an_error_leads_to_its_requests_under_the_same_text(visitor, site):
+    for message in ("disk full", "disk full", "timed out"):
+        make_entry(site, response_code=500, error_type="broken", error_message=message)
+    address, count = facets(visitor.get(f"{PAGE}?q=disk").text)["Errors by API Name"]["broken"]
+    assert count_at(visitor, address) == count == 2
+
+
 def test_what_was_there_before_or_cannot_be_told_is_not_new(visitor, site):
     for created_at in (ago(hours=1), ago(hours=30)):
         make_entry(site, response_code=500, error_type="broken", created_at=created_at)

@@ -13,7 +13,7 @@ from auditlog.models import ApiRequestLog, Site
 from auditlog.search import terms
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import LogFilter
-from auditlog.search.keys import KEYS
+from auditlog.search.keys import KEYS, MOST_VALUES
 from auditlog.search.language import CONDITION_KEYS, LONGEST, MOST_TERMS, faults, parse, spread, written
 from auditlog.search.question import Question
 from auditlog.store.writer import write
@@ -149,6 +149,15 @@ def test_a_text_has_a_length_and_a_number_of_terms():
     assert faults("a " * MOST_TERMS) == []
     (fault,) = faults("a " * (MOST_TERMS + 50))
     assert f"more than {MOST_TERMS} terms" in fault.sentence
+
+
+def test_no_question_names_more_values_than_the_server_plans_at_once():
+    assert faults("user:" + "a," * (MOST_VALUES - 1) + "a") == []
+    for many in ("user:" + "a," * MOST_VALUES + "a", " ".join(["user:" + "a," * 9 + "a"] * (MOST_VALUES // 10 + 1))):
+        (fault,) = faults(many)
+        assert f"more than {MOST_VALUES} values" in fault.sentence
+    form = LogFilter(QueryDict(f"-user={'a,' * 30_000}"), queryset=ApiRequestLog.objects.none()).form
+    assert form.errors == {"-user": [f"names 30,000 values, expected at most {MOST_VALUES}."]}
 
 
 @pytest.mark.parametrize(

@@ -141,14 +141,13 @@ def test_the_scopes_are_offered_and_keep_the_question(visitor):
     assert "columns=request_path" in address
     assert "site=acme" not in address
     there = visitor.get(f"/acme/logs/{address}").text
-    assert re.findall(r'<a class="segments__choice"[^>]*aria-current="true">(.*?)</a>', there) == [
-        "With its 2 child sites"
-    ]
+    assert re.findall(r'<a [^>]*title="Show [^>]*aria-current="true">(.*?)</a>', there) == ["With its 2 child sites"]
+    assert re.search(r"Sites shown: </span><span[^>]*>With its 2 child sites</span></summary>", there)
     assert '<input type="hidden" name="scope" value="children">' in there  # of the form and of the search box
     assert there.count('name="scope" value="children"') >= 2
     (parent,) = links(there, "Its users in child sites")
     assert count_at(visitor, parent) == 2
-    (back,) = re.findall(r'<a class="segments__choice" href="([^"]*)"[^>]*>Acme<', there)
+    (back,) = re.findall(r'<a [^>]*href="([^"]*)"[^>]*>Acme alone<', there)
     assert "scope" not in back
 
 
@@ -169,11 +168,11 @@ def test_who_sees_no_child_site_cannot_tell_whether_there_is_one(signed_in, site
     answer = visitor.get(f"/acme/logs/?scope={scope}")
     assert answer.status_code == without.status_code == 400
     assert re.sub(r'value="\w{64}"', "", answer.text) == re.sub(r'value="\w{64}"', "", without.text)
-    assert "segments__choice" not in visitor.get("/acme/logs/").text
+    assert "Sites shown" not in visitor.get("/acme/logs/").text
 
 
 def test_a_child_site_has_nothing_to_choose(visitor):
-    assert "segments__choice" not in visitor.get("/acme-eu/logs/").text
+    assert "Sites shown" not in visitor.get("/acme-eu/logs/").text
     assert visitor.get("/acme-eu/logs/?scope=children").status_code == 400
 
 

@@ -30,7 +30,7 @@ def visitor(signed_in, staff: User) -> Client:
 def forms(page: str) -> list[dict[str, list[str]]]:
     """What each chip's form would send, in the order of the chips."""
     found = []
-    for form in re.findall(r'<form class="chip__form".*?</form>', page, re.DOTALL):
+    for form in re.findall(r'<form class="drop chip__form".*?</form>', page, re.DOTALL):
         fields: dict[str, list[str]] = {}
         for name, value in re.findall(r'name="([^"]*)"[^>]* value="([^"]*)"', form):
             fields.setdefault(unescape(name), []).append(unescape(value))
@@ -226,7 +226,7 @@ def test_a_comparison_that_takes_too_long_is_left_out(visitor, site, monkeypatch
 
     make_entry(site)
     monkeypatch.setattr("auditlog.search.answers.outcomes", too_long)
-    assert sentence(visitor.get("/acme/logs/").text).endswith("newest first. No failures.")
+    assert sentence(visitor.get("/acme/logs/").text).endswith("last 24 hours. No failures.")
 
 
 def explained(page: str) -> str:
@@ -255,6 +255,11 @@ def test_an_empty_answer_offers_each_way_that_leads_somewhere(visitor, site):
         (address,) = links(re.sub("</?bdi>", "", page), text)
         assert f"{text}: 1 API request" in explained(page)
         assert count_at(visitor, address) == 1
+
+
+def test_a_value_that_would_escape_the_wildcard_behind_it_is_not_offered_wider(visitor, site):
+    make_entry(site, username="ACME*")
+    assert "that contains" not in explained(visitor.get("/acme/logs/?user=ACME%5C").text)
 
 
 def test_where_no_single_condition_is_to_blame_all_can_be_dropped(visitor, site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
@@ -298,6 +299,24 @@ def test_each_word_is_a_condition_that_can_be_dropped(visitor, site):
     ]
 
 
+def test_mistyped_keys_are_mended_by_a_click(visitor, site):
+    make_entry(site, username="bob", request_path="/broken", response_code=503)
+    make_entry(site, username="bob", request_path="/fine", response_code=200)
+    page = visitor.get("/acme/logs/", {"q": "usr:bob -stauts:success", "path": "/b*"}).text
+    (address, words) = re.search(r'Did you mean <a href="([^"]*)"><bdi>(.*?)</bdi>', page).groups()
+    assert words == "path:/b* user:bob -status:success"
+    mended = visitor.get(f"/acme/logs/{html.unescape(address)}", follow=True).text
+    assert "/broken" in mended
+    assert "/fine" not in mended
+
+
+@pytest.mark.parametrize("asked", ["q=stauts:perhaps", "q=xyzzy:1", "q=stauts:failure+code:x", "q=stauts:failure&ip=x"])
+def test_what_mending_would_not_help_is_not_offered(visitor, asked):
+    page = visitor.get(f"/acme/logs/?{asked}")
+    assert page.status_code == 400
+    assert "Did you mean <a" not in page.text
+
+
 def test_a_fault_in_the_text_is_marked_where_it_is(visitor, site):
     make_entry(site, request_path="/known")
     page = visitor.get("/acme/logs/", {"q": "status:failure stauts:x <b>see http://y", "last": "7d", "user": "alice"})
@@ -375,10 +394,7 @@ def test_a_chart_over_its_budget_is_stopped_by_the_server(visitor, site, monkeyp
 def test_the_sentence_counts_everything_and_the_failures(visitor, site):
     write(site, [entry(response_code=500 if number % 8 == 0 else 200) for number in range(1_200)])
     page = visitor.get("/acme/logs/").text
-    assert (
-        sentence(page)
-        == "1,200 API requests in the last 24 hours, newest first. None the day before. 150 failures, 12.5 %."
-    )
+    assert sentence(page) == "1,200 API requests in the last 24 hours. None the day before. 150 failures, 12.5 %."
     assert count_at(visitor, links(page, "150 failures")[0]) == 150
 
 
@@ -495,3 +511,10 @@ def test_a_page_asks_the_database_a_fixed_number_of_times(visitor, site, django_
     visitor.get("/acme/logs/")
     with django_assert_max_num_queries(38):
         visitor.get("/acme/logs/")
+
+
+def test_a_long_path_keeps_the_name_at_its_end(visitor, site):
+    make_entry(site, request_path="/api/rest/v1/files/contract-5122.docx", error_type="not-allowed/invalid-session")
+    make_entry(site, request_path="/api/rest/v1/files/what-has-a-rather-long-name-of-its-own.docx")
+    tails = re.findall(r'<span class="cut__tail">(.*?)</span>', visitor.get("/acme/logs/").text)
+    assert sorted(tails) == ["/contract-5122.docx", "/invalid-session", "its-own.docx"]

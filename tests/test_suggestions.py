@@ -61,6 +61,15 @@ def test_keys_are_suggested_as_one_types(visitor, typed, keys):
     assert list(offered(visitor, typed)) == keys
 
 
+def test_a_bare_word_offers_the_users_and_interfaces_it_begins(visitor, site):
+    for name in ("nordwind-logistics", "nordwind-logistics", "Nora, the second", "bob"):
+        make_entry(site, username=name)
+    assert offered(visitor, "nor|") == {"user:nordwind-logistics": "2", 'user:"Nora, the second"': "1"}
+    assert list(offered(visitor, "status:success sft|")) == ["interface:", "interface:SFTP"]
+    assert "user:nordwind-logistics" not in offered(visitor, "no|")
+    assert accepted(visitor, "-nora|", 'user:"Nora, the second"') == '-user:"Nora, the second"'
+
+
 def test_an_empty_place_offers_every_key_with_what_it_means(visitor):
     found = offered(visitor, "user:a |")
     assert found["type:"] == "Error Type · not-found/*"

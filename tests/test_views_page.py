@@ -302,6 +302,13 @@ def test_with_a_default_view_nothing_but_an_empty_address_leads_to_it(visitor, s
     assert '<input type="hidden" name="view" value="everything" form="search">' in page
 
 
+def test_a_default_view_that_a_reader_cannot_ask_does_not_shut_them_out(visitor, boss, child):
+    save(boss, "last=7d&scope=children", reach="everyone")
+    boss.post(f"{PAGE}default", {"reach": "everyone", "view": saved().pk})
+    assert "scope=children" in boss.get(LOGS)["Location"]
+    assert visitor.get(LOGS, follow=True).status_code == 200
+
+
 def test_a_default_view_is_one_of_those_that_may_be_chosen(visitor, boss, staff, administrator, site):
     private = SavedView.objects.create(site=site, owner=administrator, name="Mine", query="last=1h")
     assert visitor.post(f"{PAGE}default", {"view": private.pk}).status_code == 400

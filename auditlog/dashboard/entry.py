@@ -25,6 +25,7 @@ from auditlog.models import ApiRequestLog, Site
 from auditlog.models.log import COLUMNS
 from auditlog.search import around, entries
 from auditlog.search.errors import QuestionError
+from auditlog.search.keys import COLUMN_KEYS
 from auditlog.search.snapshot import one_snapshot
 from auditlog.search.timerange import TimeRange, written
 from gatebook.capture import capture_of
@@ -48,22 +49,9 @@ GROUPS = {
 }
 """The entry page's groups of fields; Date and Request-ID stand above them, details below."""
 
-FILTER_KEYS = {
-    "username": "user",
+FILTER_KEYS = {name: key for name, key in COLUMN_KEYS.items() if key not in ("is", "status", "duration")} | {
     "user_id": "user",
-    "impersonator_username": "impersonator",
     "impersonator_user_id": "impersonator",
-    "interface": "interface",
-    "api_key_id": "key",
-    "api_key_prefix": "key",
-    "api_name": "api",
-    "request_method": "method",
-    "request_path": "path",
-    "request_ip": "ip",
-    "request_host": "host",
-    "response_code": "code",
-    "user_agent": "agent",
-    "error_type": "type",
     "error_message": "error",
 }
 """Fields whose value leads to the log page that shows the same value."""
@@ -111,7 +99,7 @@ def entry_json(request: HttpRequest, site_slug: str) -> HttpResponse:
             json_line = line(site, entry_or_404(request, site))
     except QuestionError as error:
         note_refusal(request, error)
-        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(visible(str(error)), status=400, content_type="text/plain; charset=utf-8")
     return HttpResponse(f"{json_line}\n", content_type="application/json")
 
 
@@ -132,7 +120,8 @@ def line(site: Site, entry: ApiRequestLog) -> str:
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> HttpResponse:
     """Say what is wrong with the address of an entry."""
     note_refusal(request, error)
-    return render(request, "entry_refused.html", {"site": site, "errors": error.errors.items()}, status=400)
+    errors = [(key, visible(sentence)) for key, sentence in error.errors.items()]
+    return render(request, "entry_refused.html", {"site": site, "errors": errors}, status=400)
 
 
 def facts(entry: ApiRequestLog, site: Site) -> dict[str, object]:

@@ -19,6 +19,7 @@ from auditlog import access
 from auditlog.dashboard import columns, lens
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
+from auditlog.dashboard.sentence import time_said
 from auditlog.dashboard.text import visible
 from auditlog.export import csv, jsonl, rows
 from auditlog.export.name import file_name
@@ -27,7 +28,7 @@ from auditlog.search import answers, pages
 from auditlog.search.answers import Total
 from auditlog.search.errors import QuestionError
 from auditlog.search.filters import Rows
-from auditlog.search.language import in_words
+from auditlog.search.language import written
 from auditlog.search.question import Order, Question
 from auditlog.search.snapshot import one_snapshot
 
@@ -88,7 +89,8 @@ def export_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     own = {"api": "logs_csv,logs_jsonl", "last": "30d"}
     context = {
         "site": site,
-        "asks": visible(in_words(asked)),
+        "asks": visible(written(asked)),
+        "time": time_said(question),
         "asked": [(key, value) for key, values in asked.lists() for value in values],
         "back": question.query(),
         "total": total,

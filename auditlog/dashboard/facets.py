@@ -314,7 +314,9 @@ def part_of(key: str, value: Any) -> str:
 
 def only(key: str, value: Any) -> Changes:
     """Return the changes to a question that keep the entries with this value under `key`; None is no value."""
-    return Choice(key, [], [], None).also(value)
+    if value is None:
+        return {key: None, f"-{key}": "*"}
+    return {key: part_of(key, value), f"-{key}": None}
 
 
 def status(success: bool) -> str:

@@ -57,7 +57,7 @@ def choices(request: HttpRequest, site: Site, question: Question) -> list[Choice
         return []
     current = request.GET.get("scope") or "site"
     words = {
-        "site": site.name,
+        "site": f"{site.name} alone",
         "children": "With its child site" if children == 1 else f"With its {children} child sites",
         "parent": "Its users in child sites",
     }

@@ -107,9 +107,9 @@ def overview_page(request: HttpRequest, site_slug: str) -> HttpResponse:
 def more_page(request: HttpRequest, site_slug: str) -> HttpResponse:
     """Show who and what was behind the requests of a time; alone or as a part of the overview."""
     is_fragment = bool(request.htmx)  # type: ignore[attr-defined]
-    if is_fragment:
-        capture_of(request).ignore = True  # the page it is a part of is in the book
     answer = _answered(request, site_slug, "_overview_more.html" if is_fragment else "overview_more.html", more)
+    if is_fragment and answer.status_code == 200:
+        capture_of(request).ignore = True  # the page it is a part of is in the book
     patch_vary_headers(answer, ["HX-Request"])
     return answer
 

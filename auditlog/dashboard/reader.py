@@ -15,15 +15,17 @@ ZONE_COOKIE = "gatebook_zone"
 
 
 class ReaderMiddleware:
-    """Show every time in the reader's zone."""
+    """Show every time in the reader's zone, and what is shown to nobody else."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer in the reader's zone."""
+        """Answer in the reader's zone, for no cache on the way: some keep whatever ends in `.csv`."""
         with timezone.override(zone_named(request.COOKIES.get(ZONE_COOKIE, ""))):
-            return self.get_response(request)
+            answer = self.get_response(request)
+        answer.headers.setdefault("Cache-Control", "private")
+        return answer
 
 
 def zone_named(name: str) -> tzinfo:

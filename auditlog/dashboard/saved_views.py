@@ -78,9 +78,19 @@ def menu(request: HttpRequest, site: Site, question: Question | None = None, sho
 
 
 def default_address(request: HttpRequest, site: Site) -> str | None:
-    """Return where an address that asks nothing leads: the reader's default view; None where there is none."""
-    view = None if request.GET else saved_views.defaults(request.user, site).opening
-    return _address(site, view) if view else None
+    """Return where an address that asks nothing leads: the reader's default view; None where there is none.
+
+    A view that others chose for them is passed over where they cannot ask it.
+    """
+    if request.GET:
+        return None
+    defaults = saved_views.defaults(request.user, site)
+    if defaults.own is None and defaults.of_site:
+        try:
+            _question(request, site, defaults.of_site)
+        except QuestionError:
+            return None
+    return _address(site, defaults.opening) if defaults.opening else None
 
 
 class NameForm(forms.Form):
@@ -262,6 +272,13 @@ def _to_change(request: HttpRequest, site_slug: str, view_id: int) -> tuple[Site
     return site, view
 
 
+def _question(request: HttpRequest, site: Site, view: View) -> Question:
+    """Return what a view asks. Raises QuestionError where this reader cannot ask it, or nobody can any more."""
+    query = QueryDict(view.query)
+    columns.chosen(query)
+    return lens.question_of(request, site, query)
+
+
 def _address(site: Site, view: View) -> str:
     return f"{reverse('logs', args=[site.slug])}?{view.address}"
 
@@ -298,8 +315,7 @@ def _row(request: HttpRequest, site: Site, view: View) -> Row:
     scope = query.get("scope", "site")
     row = Row(view, visible(in_words(query)), may_change, "" if scope == "site" else lens.SCOPES.get(scope, ""))
     try:
-        columns.chosen(query)
-        order = lens.question_of(request, site, query).order
+        order = _question(request, site, view).order
     except QuestionError as error:
         return replace(row, asks=visible(unquote_plus(view.query)), fault=visible(str(error)))
     return replace(row, sorted_by="" if order == Order() else COLUMNS[order.column])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 from django.http import QueryDict
 
 from auditlog.dashboard.text import visible
 from auditlog.search.keys import KEYS
-from auditlog.search.language import TIME_KEYS, Fault, faults, written
+from auditlog.search.language import TIME_KEYS, Fault, faults, mended, written
 from auditlog.search.timerange import LAST
 
 EXAMPLES = {
@@ -26,7 +26,7 @@ TIME_MEANINGS = {"last": ", ".join(LAST), "from": "a date or time", "to": "a dat
 """What the keys of the time ask."""
 
 
-def search_box(query: QueryDict, errors: Container[str] = ()) -> dict[str, object]:
+def search_box(query: QueryDict, errors: Collection[str] = ()) -> dict[str, object]:
     """Return the box's part of a page: the conditions of `query` as text, and the parameters that are no conditions.
 
     What is at fault is marked in the text and not carried along.
@@ -36,6 +36,7 @@ def search_box(query: QueryDict, errors: Container[str] = ()) -> dict[str, objec
     return {
         "text": text,
         "marked": marked(text, faults(text)),
+        "meant": meant(query) if list(errors) == ["q"] else None,
         "carried": [(key, query[key]) for key in beside if query.get(key) and key not in errors],
         "examples": EXAMPLES.items(),
         "keys": _explained().items(),
@@ -49,6 +50,17 @@ def marked(text: str, wrong: list[Fault]) -> list[tuple[str, bool]]:
         pieces += [(visible(text[at : fault.start]), False), (visible(text[fault.start : fault.end]), True)]
         at = fault.end
     return [*pieces, (visible(text[at:]), False)] if pieces else []
+
+
+def meant(query: QueryDict) -> tuple[str, str] | None:
+    """Return the text with its mistyped keys mended, and the query that asks so; None where that does not help."""
+    texts = query.getlist("q")
+    text = mended(texts[0]) if len(texts) == 1 else ""
+    if not text:
+        return None
+    asked = query.copy()
+    asked["q"] = text
+    return visible(written(asked)), asked.urlencode()
 
 
 def _explained() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.contrib.auth.decorators import login_required
@@ -29,12 +29,15 @@ from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot, shared_budget
 from auditlog.search.timerange import LAST_IN_WORDS, TimeRange
 from gatebook.capture import capture_of
+from gatebook.interfaces import LABELS
 
 BUDGET_MS = 300
 WHOLE_BUDGET_MS = 200
 """Of it, for the question's whole time; what is left is for its last hour."""
 RECENT = timedelta(hours=1)
 MOST_VALUES = 10
+SHORTEST_NAME = 3
+"""Characters of a bare word from which on it may be the beginning of a name."""
 SHOWN_LENGTH = 60
 """Characters of a value before it is cut in the middle."""
 LINE_BREAK = re.compile("[\r\n]")
@@ -76,7 +79,7 @@ def suggestions(request: HttpRequest, site_slug: str) -> HttpResponse:
             {"errors": {"at": f"{visible(at)} is not a place in a text, expected a number."}}, status=400
         )
     place = place_at(text, min(int(at), len(text)))
-    found = values(place, request, site) if place.key else keys(place)
+    found = values(place, request, site) if place.key else [*keys(place), *names(place, request, site)]
     options = [{"text": each.text, "shown": each.shown, "note": each.note} for each in found]
     return JsonResponse({"start": place.start, "end": place.end, "options": options})
 
@@ -97,6 +100,20 @@ def keys(place: Place) -> list[Suggestion]:
     ]
     mean = [each for each in named if any(word.startswith(typed) for word in each.note.casefold().split())]
     return list(dict.fromkeys([*begin, *words, *mean]))
+
+
+def names(place: Place, request: HttpRequest, site: Site) -> list[Suggestion]:
+    """Suggest the interfaces and users whose names a bare word begins."""
+    typed = place.typed.casefold()
+    if len(typed) < SHORTEST_NAME:
+        return []
+    found = [
+        Suggestion(f"interface:{as_word(name)}", "") for name in LABELS.values() if name.casefold().startswith(typed)
+    ]
+    users = values(replace(place, key="user"), request, site)
+    return found + [
+        Suggestion(f"user:{user.text}", user.note) for user in users if user.value.casefold().startswith(typed)
+    ]
 
 
 def values(place: Place, request: HttpRequest, site: Site) -> list[Suggestion]:

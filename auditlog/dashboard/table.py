@@ -30,6 +30,8 @@ BEGINNING_LENGTH = 500
 """Characters of a value that is too long even for that, by which alike ones are searched."""
 TAIL_LENGTH = 12
 """Characters at a long value's end that stay in sight where its column is too narrow for the rest."""
+LONGEST_TAIL = 24
+"""As many, where they are what follows the last slash: a file's name, what an error is."""
 HEADINGS = {**COLUMNS, "site_id": "Site"}
 """Of the 19 columns, and of the one that is there where several sites are shown."""
 BAR_WIDTH = 56
@@ -206,15 +208,20 @@ def _text(value: str | None, length: int = TEXT_LENGTH) -> SafeString:
 
 
 def shortened(value: str, length: int) -> SafeString:
-    """Return a text, cut in the middle to `length` characters, that gives way in its middle where it has less room."""
+    """Return a text, cut in the middle to `length` characters, that gives way in its middle where it has less room.
+
+    What follows its last slash stays whole, unless that is long.
+    """
     shown = visible(middle(value, length))
     if len(shown) <= TAIL_LENGTH + TAIL_LENGTH // 2:
         return format_html("<bdi>{}</bdi>", shown)
+    last_part = len(shown) - shown.rfind("/")
+    tail = last_part if TAIL_LENGTH // 2 < last_part <= min(LONGEST_TAIL, len(shown) - 4) else TAIL_LENGTH
     return format_html(
         '<bdi class="cut" title="{}"><span class="cut__head">{}</span><span class="cut__tail">{}</span></bdi>',
         visible(value[:TITLE_LENGTH]),
-        shown[:-TAIL_LENGTH],
-        shown[-TAIL_LENGTH:],
+        shown[:-tail],
+        shown[-tail:],
     )
 
 

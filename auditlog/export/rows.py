@@ -28,6 +28,7 @@ from psycopg.errors import QueryCanceled
 from auditlog import access
 from auditlog.dashboard import columns, lens
 from auditlog.dashboard.address import clean_address, note_refusal
+from auditlog.dashboard.text import visible
 from auditlog.export.name import file_name
 from auditlog.models import Site
 from auditlog.models.log import COLUMNS
@@ -83,7 +84,7 @@ def answer(
         question = lens.question_of(request, site, query)
     except QuestionError as error:
         note_refusal(request, error)
-        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(visible(str(error)), status=400, content_type="text/plain; charset=utf-8")
     capture = capture_of(request)
     capture.details["question"] = in_words(QueryDict(question.query(resolved=True)))
     if question.sites != (site,):

@@ -1,5 +1,6 @@
 """The tables: sites, roles and keys, the log and its roll-ups, and what readers keep."""
 
+from auditlog.models.filescom import FilesComConnection
 from auditlog.models.keys import ApiKey, Scope
 from auditlog.models.log import ApiRequestLog
 from auditlog.models.quarantine import DroppedLines, QuarantinedLine
@@ -12,6 +13,7 @@ __all__ = [
     "ApiRequestLog",
     "DefaultView",
     "DroppedLines",
+    "FilesComConnection",
     "Membership",
     "Preference",
     "QuarantinedLine",

@@ -49,7 +49,7 @@ class QuarantineQuerySet(models.QuerySet["QuarantinedLine"]):
         """Return how many more lines of `site` are kept."""
         return max(0, KEPT_LINES - self.filter(site=site).count())
 
-    def keep(self, site: Site, key: ApiKey, lines: Sequence[NotTaken], *, dropped: int = 0) -> None:
+    def keep(self, site: Site, key: ApiKey | None, lines: Sequence[NotTaken], *, dropped: int = 0) -> None:
         """Set lines of `site` aside as far as there is room, and count the others, also `dropped` ones not given."""
         with transaction.atomic():
             # One at a time for each site, or two that look at once would both find the same room.

@@ -16,6 +16,9 @@ from auditlog.search import terms
 from gatebook.entry import stored_request_id
 from gatebook.interfaces import value_of
 
+MOST_VALUES = 500
+"""Values of one key, and of a whole text: as many as anyone writes, and the server plans at once."""
+
 Condition = Callable[[str], Q]
 """Turns one alternative of a value into a condition. Raises ValueError with a sentence."""
 
@@ -115,6 +118,8 @@ def alternatives(condition: Condition, value: str) -> Q:
     parts = terms.split(value.replace("\x00", "�"))
     if not parts:
         raise ValueError(f"{value} names no value.")
+    if len(parts) > MOST_VALUES:
+        raise ValueError(f"names {len(parts):,} values, expected at most {MOST_VALUES}.")
     return any_of(condition(part) for part in parts)
 
 

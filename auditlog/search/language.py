@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from auditlog.search import terms
-from auditlog.search.keys import KEYS, alternatives, found_in
+from auditlog.search.keys import KEYS, MOST_VALUES, alternatives, found_in
 
 TIME_KEYS = ("last", "from", "to")
 VIEW_KEYS = {
@@ -67,11 +67,12 @@ class Term:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong at `start` to `end` of the text, in a sentence."""
+    """What is wrong at `start` to `end` of the text, in a sentence, and what was probably meant there."""
 
     sentence: str
     start: int
     end: int
+    meant: str = ""
 
 
 class NotUnderstood(ValueError):
@@ -79,7 +80,11 @@ class NotUnderstood(ValueError):
 
 
 class UnknownKey(NotUnderstood):
-    """A term whose key is none."""
+    """A term whose key is none; `key` is the one that looks most like it, if any does."""
+
+    def __init__(self, sentence: str, key: str) -> None:
+        super().__init__(sentence)
+        self.key = key
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,9 @@ def parse(text: str) -> Reading:
             if term.key in TIME_KEYS and term.key in {other.key for other in found}:
                 raise NotUnderstood(f"{term.key} is given more than once.")
         except UnknownKey as error:
-            wrong.append(Fault(f"{error}{allowed}", start, end))
+            sign = "-" if text[start] == "-" else ""
+            meant = f"{sign}{error.key}{text[colon:end]}" if error.key else ""
+            wrong.append(Fault(f"{error}{allowed}", start, end, meant))
             allowed = ""  # once is enough
         except NotUnderstood as error:
             wrong.append(Fault(str(error), start, end))
@@ -128,6 +135,8 @@ def faults(text: str) -> list[Fault]:
     """Return everything that is wrong with a text, values included, in its order."""
     reading = parse(text)
     wrong = list(reading.faults)
+    if sum(1 + term.value.count(",") for term in reading.terms) > MOST_VALUES:
+        return [*wrong, Fault(f"The text names more than {MOST_VALUES} values.", 0, len(text))]
     for term in reading.terms:
         try:
             if term.key not in TIME_KEYS:
@@ -135,6 +144,16 @@ def faults(text: str) -> list[Fault]:
         except ValueError as error:
             wrong.append(Fault(f"{term.name}: {error}", term.start, term.end))
     return sorted(wrong, key=lambda fault: fault.start)
+
+
+def mended(text: str) -> str:
+    """Return the text with its mistyped keys as they were probably meant; nothing if that does not help."""
+    wrong = faults(text)
+    for fault in reversed(wrong):
+        if not fault.meant:
+            return ""
+        text = text[: fault.start] + fault.meant + text[fault.end :]
+    return text if wrong and not faults(text) else ""
 
 
 def spread(query: QueryDict) -> QueryDict:
@@ -231,7 +250,7 @@ def _term(text: str, start: int, end: int, colon: int) -> Term:
     if key in VIEW_KEYS:
         raise NotUnderstood(f"{key} belongs to the address, not to the text; {VIEW_KEYS[key]}.")
     if key not in KEYS and key not in TIME_KEYS:
-        raise UnknownKey(_unknown(text[begin:colon], text[begin:end]))
+        raise _unknown(text[begin:colon], text[begin:end])
     if not value or (key in TIME_KEYS and not terms.text(value).value.strip()):
         raise NotUnderstood(f"{key}: is without a value; it follows the colon at once, without a blank.")
     if value.endswith(",") and list(terms.units(value))[-1] == (",", False):
@@ -241,13 +260,11 @@ def _term(text: str, start: int, end: int, colon: int) -> Term:
     return Term(key, value, is_negated, start, end)
 
 
-def _unknown(key: str, token: str) -> str:
+def _unknown(key: str, token: str) -> UnknownKey:
     said = f"{_excerpt(key)} is not a search key" if key else f"{_excerpt(token)} has no search key before its colon"
-    if alike := get_close_matches(key[:EXCERPT_LENGTH].casefold(), _ALLOWED, 1):
-        said = f"{said}; did you mean {alike[0]}?"
-    else:
-        said = f"{said}."
-    return f"{said} To find the text itself, quote it: {_excerpt(terms.phrase(token))}."
+    alike = next(iter(get_close_matches(key[:EXCERPT_LENGTH].casefold(), _ALLOWED, 1)), "")
+    said = f"{said}; did you mean {alike}?" if alike else f"{said}."
+    return UnknownKey(f"{said} To find the text itself, quote it: {_excerpt(terms.phrase(token))}.", alike)
 
 
 def _excerpt(text: str) -> str:

@@ -1,4 +1,8 @@
-"""The log's table, one partition per UTC day."""
+"""The log's table, one partition per UTC day; per UTC month where a book is kept for years.
+
+What a partition holds is in its name, so that the setting `PARTITIONS` may change later: what is there stays as it
+is, and a month that has a day goes on in days.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 
 TABLE = "gatebook_apirequestlog"
 DAYS_AHEAD = 7
+DAY, MONTH = SPANS = ("day", "month")
+"""What a partition may hold."""
 
 _DAY_LOCK = 7003
 """First key of the advisory lock that lets one connection at a time make a given day."""
@@ -60,24 +67,32 @@ INDEXES = {
 
 @dataclass(frozen=True)
 class Partition:
-    """One attached day."""
+    """One day, or one month."""
 
     name: str
     day: date
+    """The first that it holds."""
+    is_month: bool = False
 
     @property
     def start(self) -> datetime:
-        """The day's first instant."""
+        """Its first instant."""
         return datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
 
     @property
     def end(self) -> datetime:
-        """The next day's first instant."""
+        """The first instant after it."""
+        if self.is_month:
+            return (self.start + timedelta(days=31)).replace(day=1)
         return self.start + timedelta(days=1)
+
+    def holds(self, day: date) -> bool:
+        """Whether entries of `day` belong here."""
+        return self.day <= day < self.end.date()
 
     def hours(self) -> list[datetime]:
         """Return the first instants of its hours."""
-        return [self.start + timedelta(hours=hour) for hour in range(24)]
+        return [self.start + timedelta(hours=hour) for hour in range((self.end - self.start) // timedelta(hours=1))]
 
 
 def create_table() -> None:
@@ -95,25 +110,46 @@ def drop_table() -> None:
 
 
 def partition_of(day: date) -> Partition:
-    """Return the partition that holds `day`, whether it exists or not."""
+    """Return the partition that holds `day` where there is none of its month yet, whether it exists or not."""
+    if getattr(settings, "PARTITIONS", DAY) == MONTH:
+        return Partition(f"{TABLE}_{day:%Y%m}", day.replace(day=1), is_month=True)
+    return _of_day(day)
+
+
+def _of_day(day: date) -> Partition:
     return Partition(f"{TABLE}_{day:%Y%m%d}", day)
 
 
 def attached() -> list[Partition]:
-    """Return the days there are, oldest first."""
+    """Return the partitions there are, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = %s::regclass",
             [TABLE],
         )
-        names = sorted(name for (name,) in cursor.fetchall())
-    return [Partition(name, datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()) for name in names]
+        return sorted((_named(name) for (name,) in cursor.fetchall()), key=lambda partition: partition.day)
+
+
+def _named(name: str) -> Partition:
+    digits = name.rpartition("_")[2]
+    day = date(int(digits[:4]), int(digits[4:6]), int(digits[6:] or 1))
+    return Partition(name, day, is_month=len(digits) == len("202603"))
 
 
 def ensure_days(days: Iterable[date]) -> list[date]:
-    """Make the missing ones of `days` and return those made. Safe beside readers, writers and itself."""
-    wanted = set(days) - {partition.day for partition in attached()}
-    return [day for day in sorted(wanted) if _make(partition_of(day))]
+    """Make what is missing for `days` and return the first day of each partition made.
+
+    Safe beside readers, writers and itself.
+    """
+    there = attached()
+    months = {partition.day for partition in there if partition.is_month}
+    begun = {partition.day.replace(day=1) for partition in there if not partition.is_month}
+    wanted = {
+        _of_day(day) if day.replace(day=1) in begun else partition_of(day)
+        for day in days
+        if day.replace(day=1) not in months
+    }
+    return [each.day for each in sorted(wanted - set(there), key=lambda each: each.day) if _make(each)]
 
 
 def ensure_days_ahead(today: date) -> list[date]:

@@ -22,7 +22,7 @@ class Purged:
     """What a purge removed, or would remove."""
 
     days: list[date] = field(default_factory=list)
-    """Days dropped whole: they are past every site's retention."""
+    """Days, or months by their first day, dropped whole: they are past every site's retention."""
     rows: dict[str, int] = field(default_factory=dict)
     """Rows deleted from days that stay, by the slug of their site."""
     busy: list[date] = field(default_factory=list)
@@ -55,11 +55,13 @@ def _purge(now: datetime, *, dry_run: bool) -> Purged:
         else:  # its reader holds the others as well
             purged.busy.extend(one.day for one in gone[number:])
             break
-    oldest_kept = min((day.start for day in days if day not in gone), default=now)
+    kept = [day for day in days if day not in gone]
+    oldest_kept = kept[0].start if kept else now
+    leave_by_tomorrow = not any(day.is_month for day in kept[:1])
     for site in sites:
         purged.quarantined += _release(site, now, dry_run=dry_run)
-        if site.retention_days == longest:
-            continue  # the rest of its rows leaves with their day, by tomorrow
+        if site.retention_days == longest and leave_by_tomorrow:
+            continue  # the rest of its rows leaves with their day
         cutoff = now - timedelta(days=site.retention_days)
         count = _count(site, oldest_kept, cutoff) if dry_run else _delete(site, oldest_kept, cutoff)
         if count:

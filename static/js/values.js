@@ -4,6 +4,7 @@
 (() => {
   const REST_MS = 350;
   const LEAVE_MS = 250;
+  const EDGE = 8; // pixels between the bar and the window's edge
   const LONGEST = 500; // as the pages of entries have it: proxies refuse long addresses
   const OF_ONE_PAGE = ["after", "before", "entry"];
   const cellOf = (element) => element?.closest?.(".log-table tbody td");
@@ -62,6 +63,7 @@
       bar.append(link("Filter out", "x", narrowed(cell, heading.dataset.key, value, "-")));
     }
     if (!("begins" in cell.dataset)) bar.append(copier(value));
+    bar.append(opener(cell));
     cell.append(bar);
     htmx.process(bar);
     bar.showPopover?.();
@@ -82,7 +84,7 @@
     const cell = bar.parentElement.getBoundingClientRect();
     const { width, height } = bar.getBoundingClientRect();
     const top = cell.bottom + height > innerHeight ? cell.top - height : cell.bottom;
-    bar.style.left = `${Math.max(0, Math.min(cell.left, document.documentElement.clientWidth - width))}px`;
+    bar.style.left = `${Math.max(0, Math.min(cell.left, document.documentElement.clientWidth - width - EDGE))}px`;
     bar.style.top = `${top}px`;
   }
 
@@ -127,6 +129,14 @@
     const element = made("a", "value__act", text);
     element.href = address;
     element.setAttribute("aria-keyshortcuts", key);
+    return element;
+  }
+
+  /** Opens the row beside the table, as `js/panel.js` has it. */
+  function opener(cell) {
+    const element = made("a", "value__act", "Open");
+    element.href = cell.parentElement.querySelector("[data-beside]").href;
+    element.dataset.beside = "";
     return element;
   }
 

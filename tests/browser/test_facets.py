@@ -80,6 +80,7 @@ def test_in_a_narrow_window_the_counts_unfold_before_the_log(page: Page, width: 
     out = page.get_by_role("link", name="Leave out SFTP", exact=True)
     expect(out).to_have_css("opacity", "1")
     assert out.bounding_box()["height"] >= 24
+    expect(page.get_by_role("link", name="Fold the counts")).to_be_in_viewport()
     assert page.locator("#counts").bounding_box()["y"] < page.locator("#log_table").bounding_box()["y"]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("link", name="Fold the counts").click()

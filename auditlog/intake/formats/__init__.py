@@ -5,6 +5,7 @@ from __future__ import annotations
 from auditlog.intake.formats import (
     cloudtrail,
     combined,
+    filescom_csv,
     gatebook_jsonl,
     kubernetes,
     openssh,
@@ -18,6 +19,7 @@ from auditlog.intake.formats.shape import Format
 _LISTED = (
     gatebook_jsonl.FORMAT,
     cloudtrail.FORMAT,
+    filescom_csv.FORMAT,
     kubernetes.FORMAT,
     sftpgo.FORMAT,
     *web_servers.FORMATS,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from gatebook.entry import Entry, text_of
 
@@ -119,6 +120,13 @@ def _decode_odd(data: bytes) -> Any:
         raise ValueError("JSON is nested too deeply") from None
     except ValueError:
         raise ValueError("not JSON, or broken off") from None
+
+
+def with_status(entry: Entry, success: bool | None) -> Entry:
+    """Return the entry; where its source says success or failure, and its code and error do not, with that noted."""
+    if success is None or success == entry.success:
+        return entry
+    return replace(entry, details={**entry.details, "success": str(success).lower()})
 
 
 def reason_for(error: Exception) -> str:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             return
         done = "would be" if dry_run else "were"
         span = f" ({purged.days[0]} to {purged.days[-1]})" if purged.days else ""
-        self.stdout.write(f"{len(purged.days)} whole days{span} {done} dropped.")
+        self.stdout.write(f"{len(purged.days)} whole days or months{span} {done} dropped.")
         for slug, count in purged.rows.items():
             self.stdout.write(f"{count:,} entries of {slug} {done} deleted from days that other sites still need.")
         if purged.quarantined:
