@@ -53,7 +53,8 @@ def test_nothing_moves_when_what_belongs_to_it_arrives(page: Page):
     held = []
     page.route("**/logs/entry/around?**", lambda route: held.append(route))
     page.goto(FAILURES)
-    page.locator("td[data-column=created_at] a").first.click()
+    with page.expect_request("**/logs/entry/around?**"):
+        page.locator("td[data-column=created_at] a").first.click()
     expect(page.get_by_role("link", name="The minutes around it")).to_be_visible()
     where = "[...document.querySelectorAll('.facts, .copies')].map(one => JSON.stringify(one.getBoundingClientRect()))"
     before = page.evaluate(where)
