@@ -138,7 +138,8 @@ def test_a_chart_that_comes_later_takes_the_place_kept_for_it(page: Page):
 
     page.route("**/acme/logs/?**", without_chart)
     page.route("**/logs/chart?**", lambda route: held.append(route))
-    page.goto(f"/acme/logs/?{PAST}")
+    with page.expect_request("**/logs/chart?**"):
+        page.goto(f"/acme/logs/?{PAST}")
     expect(page.locator(".facet").first).to_be_visible()
     before = page.evaluate(PLACES.replace(".chart__plot, ", ""))
     held[0].continue_()
