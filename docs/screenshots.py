@@ -36,6 +36,7 @@ def main(address: str, password: str) -> None:
                 page.goto("/acme/logs/?status=failure&last=7d&impersonator=*")
                 page.locator("td[data-column=created_at] a").first.click()
                 page.wait_for_url("**/logs/entry?**")
+                page.wait_for_load_state("networkidle")  # what belongs to it
                 page.screenshot(path=DIRECTORY / f"entry-page-{width}-{scheme}.png")
                 page.goto("/acme/settings/retention/?days=30")
                 page.screenshot(path=DIRECTORY / f"settings-page-{width}-{scheme}.png")
