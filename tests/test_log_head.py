@@ -48,7 +48,7 @@ def asked(visitor: Client, query: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("-interface=scim&path=/api/*,/dav/*", "not through scim to /api/* or /dav/* in the last 24 hours"),
+        ("-interface=scim&path=/api/*,/dav/*", "not through SCIM to /api/* or /dav/* in the last 24 hours"),
         ("user=alice&-code=400..499&last=7d", "by alice not with Response Code 400..499 in the last 7 days"),
         (
             "duration=2000..&q=report -draft",

@@ -254,7 +254,7 @@ def test_only_administrators_are_offered_the_download(visitor, signed_in, admini
 def test_each_condition_can_be_dropped(visitor, site):
     make_entry(site)
     page = visitor.get("/acme/logs/?interface=sftp&-user=bob").text
-    assert any("interface" not in link and "-user=bob" in link for link in links(page, "sftp"))
+    assert any("interface" not in link and "-user=bob" in link for link in links(page, "SFTP"))
 
 
 def test_what_is_searched_for_leads_to_the_address_that_says_it(visitor, site):

@@ -17,6 +17,7 @@ from auditlog.search.keys import KEYS
 from auditlog.search.language import Term, as_word
 from auditlog.search.question import Order, Question
 from auditlog.search.timerange import DEFAULT_LAST, LAST_IN_WORDS
+from gatebook.interfaces import label
 
 TEXT_KEYS = ("user", "impersonator", "key", "api", "method", "path", "request", "host", "agent", "type")
 """Keys that compare whole texts."""
@@ -101,7 +102,7 @@ def of_key(question: Question, name: str, value: str) -> Condition:
     return Condition(
         label=KEYS[key][0],
         lead=lead(key, is_negated),
-        value=visible(" or ".join(WORDS.get(each, each) if key == "is" else each for each in alternatives))
+        value=visible(" or ".join(in_words(key, each) for each in alternatives))
         + (" ms" if key == "duration" else ""),
         name=name,
         written=value,
@@ -111,6 +112,13 @@ def of_key(question: Question, name: str, value: str) -> Condition:
         opposite=question.query({name: None, **changes}),
         wider=question.query({key: f"*{value}*"}) if can_be_wider(name, value) else None,
     )
+
+
+def in_words(key: str, value: str) -> str:
+    """Say one alternative as the page does elsewhere."""
+    if key == "interface":
+        return label(value)
+    return WORDS.get(value, value) if key == "is" else value
 
 
 def of_text(question: Question, term: Term, others: str) -> Condition:

@@ -172,19 +172,19 @@ def test_a_chip_is_changed_turned_and_dropped(browser: Browser, demo: QuickStart
     field.fill("sftp,web")
     field.press("Enter")
     page.wait_for_url("**interface=sftp%2Cweb**" if not scripts else re.compile("interface=sftp(,|%2C)web"))
-    expect(page.locator(".chip__text").first).to_have_text("sftp or web")
+    expect(page.locator(".chip__text").first).to_have_text("SFTP or Web")
     expect(page.locator("#id_q")).to_have_value("interface:sftp,web")
     page.locator(".chip__text").first.click()
     field = page.get_by_role("textbox", name="Interface").first
     field.fill("sftp")
     page.get_by_role("button", name="Change").click()
-    expect(page.locator(".chip__text").first).to_have_text("sftp")
+    expect(page.locator(".chip__text").first).to_have_text("SFTP")
     page.locator(".chip__text").first.click()
     page.get_by_role("link", name="Leave it out").click()
     page.wait_for_url("**-interface=sftp**")
-    expect(page.locator(".chip[data-negated]")).to_contain_text("sftp")
+    expect(page.locator(".chip[data-negated]")).to_contain_text("SFTP")
     assert count(page) == everything - sftp
-    page.get_by_role("link", name="Drop Interface sftp").click()
+    page.get_by_role("link", name="Drop Interface SFTP").click()
     page.wait_for_url(re.compile("^((?!interface=).)*$"))
     expect(page.locator("#id_q")).to_have_value("")
     assert count(page) == everything

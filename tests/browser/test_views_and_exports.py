@@ -47,7 +47,7 @@ def test_a_view_is_saved_shared_and_opened_as_a_colleague(page: Page, colleague:
     page.wait_for_url("**view=**")
     page.wait_for_load_state("networkidle")  # the counts by value: to leave before is an error on the console
     expect(page.locator("#views > summary")).to_contain_text("SFTP <b>failures</b>")
-    page.get_by_role("link", name="Drop Interface sftp").click()
+    page.get_by_role("link", name="Drop Interface SFTP").click()
     expect(page.locator("#views > summary")).to_contain_text("changed")
     page.wait_for_load_state("networkidle")
     page.locator("#views > summary").click()

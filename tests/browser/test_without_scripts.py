@@ -46,7 +46,7 @@ def test_a_whole_inquiry_without_a_script(plain: Page):
     plain.get_by_role("button", name="Search", exact=True).click()
     assert "last=7d" in plain.url
     failures = count(plain)
-    plain.get_by_role("link", name="Drop Interface sftp").click()
+    plain.get_by_role("link", name="Drop Interface SFTP").click()
     assert count(plain) > failures
     plain.locator("thead").get_by_role("link", name="Duration").click()
     assert "sort=-duration_ms" in plain.url
