@@ -441,7 +441,7 @@ def test_what_the_site_would_refuse_is_said_before_anything_is_copied(connected,
     assert f"Files.com has entries from {ago(days=178):%Y-%m-%d}" in said or ago(days=178).hour == 0
     assert "Raise the retention first" in said
     assert request_ids(site) == []
-    day = said.partition("--since ")[2].rstrip(").")
+    day = said.partition("begin at ")[2].partition(" (")[0]
     call_command("sync_filescom", "--site", "acme", "--once", "--since", day)
     assert request_ids(site) == ["r00002"]
     assert "1 read from" in capsys.readouterr().out
@@ -480,7 +480,7 @@ def test_a_key_from_the_environment_needs_no_page(site, files_com, monkeypatch, 
     [
         (["--site", "nowhere"], "there is no site 'nowhere'"),
         (["--site", "acme", "--since", "soon"], "--since: 'soon'"),
-        (["--site", "acme", "--since", "2999-01-01"], "expected a day that is over"),
+        (["--site", "acme", "--since", "2999-01-01"], "expected a day that has begun"),
         (["--site", "acme", "--base-url", "https://169.254.169.254"], "is no host of files.com"),
         (["--site", "acme", "--base-url", "https://evil-files.com"], "is no host of files.com"),
         (["--site", "acme", "--base-url", "https://acme.files.com:8443"], "without a port"),

@@ -127,7 +127,7 @@ def _source(connection: FilesComConnection, patience: float) -> Source:
             "The API key cannot be read any more, because SECRET_KEY was changed; give it again."
         ) from None
     if not key:
-        raise SourceError(f"There is no API key; give one, or set {connection.variable}.")
+        raise SourceError(f"There is no API key; give one in Settings, Files.com, or set {connection.variable}.")
     try:
         fit_base_url(connection.base_url)  # FILESCOM_HOSTS may have changed since
     except ValidationError as error:
@@ -151,7 +151,7 @@ def _start(connection: FilesComConnection, source: Source, now: datetime) -> dat
     if source.has_any(start, kept_since):
         raise SourceError(
             f"{site.name} keeps {site.retention_days:,} days, and Files.com has entries from {start:%Y-%m-%d} on. "
-            f"Raise the retention first, or begin at a later day (--since {kept_since + timedelta(days=1):%Y-%m-%d})."
+            f"Raise the retention first, or begin at {kept_since + timedelta(days=1):%Y-%m-%d} (From, or --since)."
         )
     return kept_since
 

@@ -105,4 +105,4 @@ def _moment(text: str) -> datetime:
             raise ValueError
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise CommandError(f"--since: {text!r}, expected a day that is over, such as 2026-06-01.") from None
+        raise CommandError(f"--since: {text!r}, expected a day that has begun, such as 2026-06-01.") from None
