@@ -212,5 +212,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"axes": {"level": "WARNING"}, "files_sdk": {"level": "WARNING"}},
+    # What goes wrong with Files.com is said in the sync's own words.
+    "loggers": {"axes": {"level": "WARNING"}, "files_sdk": {"level": "CRITICAL"}},
 }

@@ -102,8 +102,7 @@ def of_key(question: Question, name: str, value: str) -> Condition:
     return Condition(
         label=KEYS[key][0],
         lead=lead(key, is_negated),
-        value=visible(" or ".join(in_words(key, each) for each in alternatives))
-        + (" ms" if key == "duration" else ""),
+        value=visible(" or ".join(in_words(key, each) for each in alternatives)) + (" ms" if key == "duration" else ""),
         name=name,
         written=value,
         kept=parse_qsl(question.query({name: None})),
