@@ -30,7 +30,7 @@ from auditlog.search.keys import KEYS
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot, shared_budget
 from auditlog.search.terms import exactly, joined, split, text
-from auditlog.search.timerange import LAST, written
+from auditlog.search.timerange import LAST
 from gatebook.capture import capture_of
 from gatebook.interfaces import label, value_of
 
@@ -127,7 +127,7 @@ def facets_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         "resolved": question.query(resolved=True),
         "conditions": sentence.conditions(question),
         "time_said": sentence.time_said(question),
-        **found(question, times_of(request, question) if is_fragment else resolved_times(question)),
+        **found(question, times_of(request, question) if is_fragment else question.time.as_parameters()),
     }
     answer = render(request, "_facets.html" if is_fragment else "facets.html", context)
     patch_vary_headers(answer, ["HX-Request"])
@@ -143,12 +143,7 @@ def times_of(request: HttpRequest, question: Question) -> Changes:
     query = QueryDict(urlsplit(shown_page or "").query)
     if shown_page and not {"from", "to", "request"} & query.keys() and query.get("last", "") in ("", *LAST):
         return {"from": None, "to": None, "last": query.get("last") or None}
-    return resolved_times(question)
-
-
-def resolved_times(question: Question) -> Changes:
-    """Return the question's own time, written out."""
-    return {"last": None, "from": written(question.time.start), "to": written(question.time.end)}
+    return question.time.as_parameters()
 
 
 def found(question: Question, times: Changes) -> dict[str, object]:

@@ -31,7 +31,7 @@ from auditlog.search.filters import LogFilter
 from auditlog.search.language import faults, spread
 from auditlog.search.question import Question, site_retention
 from auditlog.search.snapshot import one_snapshot
-from auditlog.search.timerange import TimeRange, written
+from auditlog.search.timerange import TimeRange
 from gatebook.interfaces import LABELS
 
 FIRST_KEYS = ("status", "interface", "user", "path")
@@ -121,7 +121,7 @@ def drawn(question: Question, volume: answers.Volume) -> chart.Chart:
 
 def within(question: Question, time: TimeRange) -> str:
     """Return the query of the same question about a part of its time."""
-    return question.query({"last": None, "from": written(time.start), "to": written(time.end)})
+    return question.query(time.as_parameters())
 
 
 def refused(request: HttpRequest, site: Site, error: QuestionError) -> dict[str, object]:

@@ -14,7 +14,7 @@ from auditlog.search.answers import Total
 from auditlog.search.language import CONDITION_KEYS
 from auditlog.search.question import Question
 from auditlog.search.snapshot import shared_budget
-from auditlog.search.timerange import written
+from auditlog.search.timerange import TimeRange
 
 BUDGET_MS = 1_000
 """All that explains an empty answer; what is not counted by then is offered without its number."""
@@ -74,7 +74,7 @@ def nothing(question: Question, conditions: list[Condition]) -> Nothing:
         if conditions:
             last = in_time_left(lambda: (answers.newest(question.over_everything_kept()),))
     at = last[0] if last else None
-    around = question.query({"last": None, "from": written(at - AROUND), "to": written(at + AROUND)}) if at else ""
+    around = question.query(TimeRange(at - AROUND, at + AROUND).as_parameters()) if at else ""
     ways = [way for way in ways if not way.total or way.total.count]
     return Nothing(False, ways, at, around, is_never=last == (None,))
 

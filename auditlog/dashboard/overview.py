@@ -195,7 +195,7 @@ def found(question: Question) -> dict[str, object]:
         "several": len(question.sites) > 1,
         "errors_found": None
         if errors is None
-        else [facets.shown_error(question, error, facets.resolved_times(question)) for error in errors],
+        else [facets.shown_error(question, error, question.time.as_parameters()) for error in errors],
     }
 
 
@@ -208,7 +208,7 @@ def more(question: Question) -> dict[str, object]:
         "sessions": None if impersonated is None else [session(question, each) for each in impersonated[:MOST]],
         "sessions_more": len(impersonated or []) - MOST,
         "impersonated": question.query({"is": "impersonated"}, resolved=True),
-        "who": [facets.shown(question, key, facet, facets.resolved_times(question)) for key, facet in who.items()],
+        "who": [facets.shown(question, key, facet, question.time.as_parameters()) for key, facet in who.items()],
         "slow": None if slow is None else [slow_name(question, *each) for each in slow[:MOST]],
         "slow_more": len(slow or []) - MOST,
     }

@@ -39,6 +39,10 @@ class TimeRange:
     start: datetime
     end: datetime
 
+    def as_parameters(self) -> dict[str, str | None]:
+        """Return the time as an address has it, for `Question.query`."""
+        return {"last": None, "from": written(self.start), "to": written(self.end)}
+
     def clipped(self, other: TimeRange) -> TimeRange | None:
         """Return what this and `other` have in common; None for nothing."""
         start, end = max(self.start, other.start), min(self.end, other.end)
