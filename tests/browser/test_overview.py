@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
@@ -39,7 +41,7 @@ def test_the_part_from_the_rows_follows_and_moves_nothing(page: Page):
 def test_time_and_sites_are_chosen_by_clicks_and_numbers_lead_to_the_log(page: Page):
     page.goto("/acme/overview/")
     page.get_by_role("link", name="30 days").click()
-    page.get_by_role("link", name="With its 2 child sites").click()
+    page.get_by_role("link", name=re.compile(r"With its \d child sites"))  # other tests make some.click()
     page.wait_for_url("**last=30d**scope=children**")
     expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
     expect(page.get_by_role("region", name="Sites")).to_contain_text("Acme Europe")
