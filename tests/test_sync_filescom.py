@@ -475,6 +475,16 @@ def test_a_key_from_the_environment_needs_no_page(site, files_com, monkeypatch, 
     assert FilesComConnection.objects.get().sealed_key == ""
 
 
+def test_another_base_url_is_another_log_and_read_from_its_beginning(connected, files_com, site):
+    copy(connected)
+    files_com.records = [record(1, at=ago(days=5))]
+    command = ("sync_filescom", "--site", "acme", "--once", "--base-url")
+    call_command(*command, files_com.address)
+    assert request_ids(site) == []
+    call_command(*command, files_com.address.replace("127.0.0.1", "localhost"))
+    assert request_ids(site) == ["r00001"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

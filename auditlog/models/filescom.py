@@ -89,6 +89,12 @@ class FilesComConnection(models.Model):
         """Whether Files.com asked not to be asked now."""
         return self.not_before is not None and self.not_before > timezone.now()
 
+    def copy_from(self, base_url: str) -> None:
+        """Let the next run ask there; another log is read from its beginning."""
+        if base_url != self.base_url:
+            self.synced_to = None
+        self.base_url = base_url
+
     def begin_at(self, moment: datetime) -> None:
         """Let the next run read from `moment` on."""
         self.synced_to = moment + OVERLAP  # from where a run goes back

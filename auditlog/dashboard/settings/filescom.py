@@ -108,9 +108,7 @@ def connect_filescom(request: HttpRequest, site_slug: str) -> HttpResponse:
         note_faults(request, form)
         return _page(request, connection, form, status=400)
     chosen = form.cleaned_data
-    if chosen["base_url"] != connection.base_url:
-        connection.synced_to = None  # another log: from its beginning
-    connection.base_url = chosen["base_url"]
+    connection.copy_from(chosen["base_url"])
     if chosen["key"]:
         connection.key = chosen["key"]
     if chosen["since"]:

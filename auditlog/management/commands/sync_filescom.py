@@ -67,7 +67,7 @@ class Command(BaseCommand):
             raise CommandError(f"--site: there is no site {options['site']!r}.")
         found = FilesComConnection.objects.filter(site=site).first()
         connection = found or FilesComConnection(site=site)
-        connection.base_url = options["base_url"] or connection.base_url
+        connection.copy_from(options["base_url"] or connection.base_url)
         if since := options["since"]:
             connection.begin_at(_moment(since))
         try:
