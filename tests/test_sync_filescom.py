@@ -143,6 +143,98 @@ def test_a_second_run_adds_only_what_is_new_or_late(gatebook, site, other_site):
     assert on_the_wire(site) == on_the_wire(other_site)
 
 
+# --- What comes late --------------------------------------------------------------------------------
+
+
+def now_is(monkeypatch: pytest.MonkeyPatch, connection: FilesComConnection, **later: float) -> sync.Synced:
+    """Run so much later than the connection began."""
+    moment = datetime.now(UTC) + timedelta(**later)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, zone: Any = None) -> datetime:
+            return moment.astimezone(zone)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sync, "datetime", Later)
+        return copy(connection)
+
+
+@pytest.mark.parametrize(
+    ("took", "is_found_after"),
+    [
+        (timedelta(minutes=30), timedelta(hours=2)),
+        (timedelta(hours=3), timedelta(hours=7)),
+        (timedelta(hours=40), timedelta(hours=49)),
+    ],
+)
+def test_an_entry_that_appears_late_is_found_when_its_time_is_read_again(
+    connected, files_com, site, monkeypatch, took, is_found_after
+):
+    monkeypatch.setattr(sync, "AGAIN_EVERY", timedelta(hours=1))  # some questions less
+    files_com.records = [record(1)]
+    copy(connected)
+    began = ago(minutes=1)
+    now_is(monkeypatch, connected, seconds=took.total_seconds())
+    files_com.records.append(record(2, at=began))
+    now_is(monkeypatch, connected, seconds=took.total_seconds() + 60)
+    assert request_ids(site) == ["r00001"]
+    now_is(monkeypatch, connected, seconds=is_found_after.total_seconds())
+    assert request_ids(site) == ["r00001", "r00002"]
+    assert connected.rows == 2
+    asked = len(files_com.asked)
+    now_is(monkeypatch, connected, seconds=is_found_after.total_seconds() + 60)
+    assert len(files_com.asked) == asked + 1  # the usual minute: nothing is to be read again
+
+
+@pytest.fixture
+def behind(connected: FilesComConnection, files_com: FilesCom) -> FilesComConnection:
+    """Acme, in which nobody has looked for late entries for a day; there are some."""
+    copy(connected)
+    FilesComConnection.objects.update(reread_to=ago(days=1))
+    connected.refresh_from_db()
+    files_com.records = [record(number, at=ago(hours=2 + number)) for number in range(27)]
+    files_com.asked.clear()
+    return connected
+
+
+def test_what_is_read_again_is_gone_on_with_after_an_error(behind, files_com, site):
+    files_com.mishaps = [*[None] * 100, *[refused(500, "internal", "Oops")] * 5]
+    with pytest.raises(SourceError):
+        copy(behind)
+    behind.refresh_from_db()
+    assert ago(days=1) < behind.reread_to < ago(hours=12)
+    assert behind.synced_to > ago(minutes=1)  # the newest is in the book all the same
+    files_com.asked.clear()
+    copy(behind)
+    assert request_ids(site) == [f"r{number:05}" for number in range(27)]
+    assert len(files_com.asked) < 200  # of 290 in all
+
+
+def test_the_newest_entries_do_not_wait_for_what_is_read_again(behind, files_com, site):
+    files_com.records.append(record(99, at=ago(seconds=3)))
+    assert copy(behind, budget_seconds=0).is_complete
+    assert request_ids(site) == ["r00099"]
+    assert len(files_com.asked) == 1
+
+
+def test_what_the_site_keeps_no_longer_is_not_read_again(behind, files_com, site):
+    Site.objects.update(retention_days=1)
+    assert copy(behind).rejected == 0
+    assert set(request_ids(site)) < {f"r{number:05}" for number in range(23)}
+    assert not QuarantinedLine.objects.exists()
+
+
+def test_what_was_before_the_first_day_asked_for_is_not_read_again(connected, files_com, site, monkeypatch):
+    files_com.records = [record(1, at=ago(hours=30)), record(2, at=ago(hours=10))]
+    connected.begin_at(ago(hours=20))
+    connected.save()
+    copy(connected)
+    files_com.records.append(record(3, at=ago(hours=19)))
+    now_is(monkeypatch, connected, hours=30)
+    assert request_ids(site) == ["r00002", "r00003"]
+
+
 # --- From a server that misbehaves -----------------------------------------------------------------
 
 
@@ -310,24 +402,47 @@ def test_a_run_with_a_budget_ends_between_stretches_and_is_gone_on_with(connecte
     assert len(request_ids(site)) == 300
 
 
+def command() -> dict[str, Any]:
+    """The command that copies Acme once, as a program of its own."""
+    server = os.environ["DATABASE_URL"].rsplit("/", 1)[0] + "/" + database.settings_dict["NAME"]
+    return {
+        "args": [sys.executable, "manage.py", "sync_filescom", "--site", "acme", "--once"],
+        "cwd": Path(__file__).parent.parent,
+        "env": {**os.environ, "DATABASE_URL": server, "FILESCOM_HOSTS": "127.0.0.1", "NO_PROXY": "*"},
+    }
+
+
+def kill_after(pages: int, files_com: FilesCom) -> None:
+    """Start the command and kill it when that many pages have been asked for."""
+    process = subprocess.Popen(**command(), stdout=subprocess.DEVNULL)
+    while len(files_com.pages()) < pages and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+
+
 @pytest.mark.slow
 def test_a_command_that_is_killed_and_started_again_loses_nothing(connected, files_com, site):
     files_com.records = [record(number, at=ago(minutes=1 + number)) for number in range(4_000)]
     files_com.per_page = 20
-    server = os.environ["DATABASE_URL"].rsplit("/", 1)[0] + "/" + database.settings_dict["NAME"]
-    environment = {**os.environ, "DATABASE_URL": server, "FILESCOM_HOSTS": "127.0.0.1", "NO_PROXY": "*"}
-    command = [sys.executable, "manage.py", "sync_filescom", "--site", "acme", "--once"]
-    root = Path(__file__).parent.parent
     for pages in (20, 60, 110):
-        process = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL)
-        while len(files_com.pages()) < pages and process.poll() is None:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        kill_after(pages, files_com)
         assert len(request_ids(site)) < 4_000
-    done = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(**command(), check=True, capture_output=True, text=True)
     assert "rejected" in done.stdout
     assert request_ids(site) == [f"r{number:05}" for number in range(4_000)]
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_while_it_reads_again_goes_on_from_there(behind, files_com, site):
+    for pages in (60, 120):
+        kill_after(pages, files_com)
+    behind.refresh_from_db()
+    assert ago(days=1) < behind.reread_to < ago(hours=8)
+    asked = len(files_com.pages())
+    subprocess.run(**command(), check=True, stdout=subprocess.DEVNULL)
+    assert request_ids(site) == [f"r{number:05}" for number in range(27)]
+    assert len(files_com.pages()) - asked < 240  # of 290 in all
 
 
 def test_one_run_of_a_site_at_a_time(connected, files_com, other_site):

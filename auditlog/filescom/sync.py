@@ -2,6 +2,10 @@
 
 A stretch is read page by page, in whatever order it comes; when all of it is in the book, `synced_to` moves to its end.
 So a run that is killed costs a stretch read twice, and no entry: what is in the book already is not stored again.
+
+An entry appears when its request is over, under the time at which it began. What the overlap does not meet is looked
+for when a run has come to now, a little at a time: each time is read again at the ages of `AGAIN_AT`. `reread_to` is
+how far that has come.
 """
 
 from __future__ import annotations
@@ -34,6 +38,10 @@ LONGEST_STRETCH = timedelta(days=7)
 SHORTEST_STRETCH = timedelta(minutes=1)
 FEW, MANY = 5_000, 50_000
 """Entries of a stretch: after fewer the next one is twice as long, after more half as long."""
+AGAIN_AT = (timedelta(hours=1), timedelta(hours=6), timedelta(days=2))
+"""At which ages a time is read again: soon for most of what is late; the last is the longest request that is found."""
+AGAIN_EVERY = timedelta(minutes=15)
+"""So much is read again at once: little, so that the next minute does not wait; it is a question for each age."""
 
 _SYNC_LOCK = 7008
 
@@ -97,13 +105,17 @@ def _run(connection: FilesComConnection, patience: float, until: float, progress
     source = _source(connection, patience)
     try:
         start = _start(connection, source, now)
+        if connection.reread_to is None:
+            # Nothing before a first day that somebody chose.
+            chosen = start + AGAIN_AT[-1] if connection.synced_to else now
+            _advance(connection, reread_to=max(now, chosen))
         synced = Synced()
         stretch, since = FIRST_STRETCH, start
         while since < now:
             end = min(since + stretch, now)
             read = synced.read
             _copy(connection, source, since, end, synced)
-            if not _advance(connection, end):
+            if not _advance(connection, synced_to=end):
                 return synced
             progress(start, end, now)
             since = end
@@ -114,6 +126,8 @@ def _run(connection: FilesComConnection, patience: float, until: float, progress
                 stretch = max(stretch / 2, SHORTEST_STRETCH)
             elif synced.read - read < FEW:
                 stretch = min(stretch * 2, LONGEST_STRETCH)
+        if synced.is_complete:
+            _read_again(connection, source, now, until, synced)
         return synced
     finally:
         source.close()
@@ -154,6 +168,19 @@ def _start(connection: FilesComConnection, source: Source, now: datetime) -> dat
             f"Raise the retention first, or begin at {kept_since + timedelta(days=1):%Y-%m-%d} (From, or --since)."
         )
     return kept_since
+
+
+def _read_again(connection: FilesComConnection, source: Source, now: datetime, until: float, synced: Synced) -> None:
+    """Look for what came late, as far as there is time."""
+    # What is about to leave the site would be refused.
+    kept_since = now - timedelta(days=connection.site.retention_days) + AGAIN_EVERY
+    while connection.reread_to and (end := connection.reread_to + AGAIN_EVERY) <= now and time.monotonic() <= until:
+        for age in AGAIN_AT:
+            start = max(end - age - AGAIN_EVERY, kept_since)
+            if start < end - age:
+                _copy(connection, source, start, end - age, synced)
+        if not _advance(connection, reread_to=end):
+            return
 
 
 def _copy(connection: FilesComConnection, source: Source, start: datetime, end: datetime, synced: Synced) -> None:
@@ -198,12 +225,12 @@ def _store(site: Site, source: Source, records: list[dict[str, Any]], synced: Sy
     synced.rejected += len(refused)
 
 
-def _advance(connection: FilesComConnection, end: datetime) -> bool:
+def _advance(connection: FilesComConnection, **to: datetime) -> bool:
     """Note how far it has come; False where somebody has connected to elsewhere, or begun anew, meanwhile."""
-    same = FilesComConnection.objects.filter(
-        pk=connection.pk, base_url=connection.base_url, synced_to=connection.synced_to
-    )
-    if not same.update(synced_to=end):
+    before = {name: getattr(connection, name) for name in to}
+    same = FilesComConnection.objects.filter(pk=connection.pk, base_url=connection.base_url, **before)
+    if not same.update(**to):
         return False
-    connection.synced_to = end
+    for name, moment in to.items():
+        setattr(connection, name, moment)
     return True

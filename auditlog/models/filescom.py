@@ -53,6 +53,7 @@ class FilesComConnection(models.Model):
     base_url = models.CharField(max_length=255, default=DEFAULT_BASE_URL, validators=[fit_base_url])
     sealed_key = models.TextField(blank=True, editable=False)
     synced_to = models.DateTimeField(null=True, blank=True, help_text="All up to here is in the book.")
+    reread_to = models.DateTimeField(null=True, blank=True, help_text="Late entries were looked for up to here.")
     last_run_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True, help_text="Files.com asked not to be asked before.")
     last_error = models.TextField(blank=True)
@@ -92,7 +93,7 @@ class FilesComConnection(models.Model):
     def copy_from(self, base_url: str) -> None:
         """Let the next run ask there; another log is read from its beginning."""
         if base_url != self.base_url:
-            self.synced_to = None
+            self.synced_to = self.reread_to = None
         self.base_url = base_url
 
     def begin_at(self, moment: datetime) -> None:
@@ -101,5 +102,5 @@ class FilesComConnection(models.Model):
 
     def save_beside_a_run(self) -> None:
         """Save what people choose; what a run counts meanwhile stays."""
-        chosen = ("base_url", "sealed_key", "synced_to", "last_error", "not_before")
+        chosen = ("base_url", "sealed_key", "synced_to", "reread_to", "last_error", "not_before")
         self.save(update_fields=chosen if self.pk else None)
