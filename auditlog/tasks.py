@@ -68,8 +68,9 @@ def sync_filescom() -> None:
     now = timezone.now()
     failed = Q(last_run_at__gt=now - sync.AFTER_AN_ERROR) & ~Q(last_error="")
     may_be_asked = FilesComConnection.objects.filter(Q(not_before=None) | Q(not_before__lte=now)).exclude(failed)
-    for pk in may_be_asked.values_list("pk", flat=True):
-        sync_filescom_site.apply_async([pk], expires=60)
+    for connection in may_be_asked.select_related("site"):
+        if connection.has_key:  # else whoever has it copies, such as the command; the page says where it is expected
+            sync_filescom_site.apply_async([connection.pk], expires=60)
 
 
 @shared_task

@@ -167,6 +167,53 @@ def test_a_key_in_the_environment_is_enough(visitor, site, monkeypatch):
     assert KEY not in page
 
 
+@pytest.fixture
+def keyless(site: Site) -> FilesComConnection:
+    """Acme as `sync_filescom` leaves it, run with the key in its own environment: nobody else has one."""
+    return FilesComConnection.objects.create(site=site, base_url=ADDRESS, synced_to=ago(minutes=1), last_run_at=ago())
+
+
+def test_a_worker_leaves_a_site_alone_whose_key_is_in_the_environment_of_another(visitor, keyless, monkeypatch):
+    asked = []
+    monkeypatch.setattr(tasks.sync_filescom_site, "apply_async", lambda arguments, **_: asked.append(arguments))
+    tasks.sync_filescom()
+    assert asked == []
+    page = visitor.get(PAGE).text
+    assert "expected in the environment of the worker or command, FILESCOM_API_KEY_ACME" in words(page)
+    assert 'role="alert"' not in page
+    assert "No run" not in page
+    monkeypatch.setenv("FILESCOM_API_KEY_ACME", KEY)
+    tasks.sync_filescom()
+    assert asked == [[keyless.pk]]
+
+
+def test_who_forgot_to_give_the_worker_the_key_finds_out(visitor, keyless):
+    sentence = "the worker, or the command, that is to copy needs FILESCOM_API_KEY_ACME in its environment."
+    FilesComConnection.objects.update(last_run_at=None)
+    assert f"No run yet. The key is not kept here: {sentence}" in words(visitor.get(PAGE).text)
+    FilesComConnection.objects.update(last_run_at=ago(hours=2))
+    said = words(visitor.get(PAGE).text)
+    assert "No run for 2 hours." in said
+    assert sentence in said
+    tasks.sync_filescom_site(keyless.pk)  # what "Sync now" tells the worker
+    page = visitor.get(PAGE).text
+    assert 'role="alert"' in page
+    assert "There is no API key; give one in Settings, Files.com, or set FILESCOM_API_KEY_ACME" in page
+
+
+def test_a_key_that_is_elsewhere_is_not_asked_for_unless_it_would_go_to_another_address(visitor, keyless):
+    day = f"{ago(days=20):%Y-%m-%d}"
+    assert visitor.post(CONNECT, {"base_url": ADDRESS, "since": day}).status_code == 302
+    assert FilesComConnection.objects.get().synced_to < ago(days=19)
+    answer = visitor.post(CONNECT, {"base_url": "https://globex.files.com"})
+    assert "it would go to another address" in beside(answer.text, "key")
+
+
+def test_a_site_whose_key_is_kept_needs_no_environment(visitor, connected):
+    FilesComConnection.objects.update(last_run_at=ago(hours=2))
+    assert "in its environment" not in visitor.get(PAGE).text
+
+
 def test_sync_now_tells_the_worker(visitor, connected, queued):
     answer = visitor.post(SYNC, follow=True)
     assert "The worker has been told" in answer.text

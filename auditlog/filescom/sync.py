@@ -141,7 +141,10 @@ def _source(connection: FilesComConnection, patience: float) -> Source:
             "The API key cannot be read any more, because SECRET_KEY was changed; give it again."
         ) from None
     if not key:
-        raise SourceError(f"There is no API key; give one in Settings, Files.com, or set {connection.variable}.")
+        raise SourceError(
+            f"There is no API key; give one in Settings, Files.com, or set {connection.variable} in the environment "
+            "of the worker or command that copies."
+        )
     try:
         fit_base_url(connection.base_url)  # FILESCOM_HOSTS may have changed since
     except ValidationError as error:

@@ -81,6 +81,11 @@ class FilesComConnection(models.Model):
         self.sealed_key = seal(key)
 
     @property
+    def has_key(self) -> bool:
+        """Whether this process has a key to ask with."""
+        return bool(os.environ.get(self.variable) or self.sealed_key)
+
+    @property
     def lag(self) -> timedelta | None:
         """How far behind the book is; None before anything is."""
         return timezone.now() - self.synced_to if self.synced_to else None

@@ -25,6 +25,8 @@ from config.celery import app
 FILES_COM_DAYS = 180
 """How long Files.com itself keeps its API logs."""
 _QUEUED_FOR_SECONDS = 600
+_IDLE = timedelta(minutes=15)
+"""Without a run for so long, whoever has the key is not at it."""
 
 
 class ConnectionForm(forms.Form):
@@ -80,7 +82,7 @@ class ConnectionForm(forms.Form):
         there = self._connection
         if self.cleaned_data.get("key") or "key" in self.errors or os.environ.get(there.variable):
             return
-        if not there.sealed_key:
+        if there.pk is None:
             self.add_error("key", "Give the key.")
         elif self.cleaned_data.get("base_url", there.base_url) != there.base_url:
             self.add_error("key", "Give the key again: it would go to another address.")
@@ -168,12 +170,15 @@ def _connection(site: Site) -> FilesComConnection:
 def _page(
     request: HttpRequest, connection: FilesComConnection, form: ConnectionForm, *, refusal: str = "", status: int = 200
 ) -> HttpResponse:
+    last = connection.last_run_at
+    is_idle = not (connection.last_error or connection.is_resting or (last and timezone.now() - last < _IDLE))
     context = {
         "site": connection.site,
         "connection": connection,
         "form": form,
         "refusal": refusal,
         "variable": connection.variable if os.environ.get(connection.variable) else "",
+        "wants_key_elsewhere": is_idle and not connection.sealed_key,
         "is_behind": connection.lag is not None and connection.lag > timedelta(minutes=30),
         "keeps_no_longer": connection.site.retention_days <= FILES_COM_DAYS,
         "files_com_days": FILES_COM_DAYS,
