@@ -64,7 +64,7 @@ class QuickStart:
 
     def environment(self) -> dict[str, str]:
         """Return what its programs see."""
-        return bare_environment(GATEBOOK_VAR=str(self.var), PORT=str(self.port))
+        return bare_environment(GATEBOOK_VAR=str(self.var), PORT=str(self.port), FILESCOM_HOSTS="127.0.0.1")
 
     @property
     def address(self) -> str:

@@ -81,6 +81,7 @@ STATES: dict[str, tuple[str, Callable[[Page], str | None]]] = {
     "members": ("/acme/settings/members/", settled),
     "retention": ("/acme/settings/retention/?days=30", settled),
     "quarantine": ("/acme/settings/quarantine/", settled),
+    "filescom": ("/acme/settings/filescom/", settled),
     "sites": ("/", settled),
     "not found": ("/nowhere/", settled),
 }
