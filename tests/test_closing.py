@@ -61,6 +61,20 @@ def test_a_closed_day_still_takes_late_entries(site):
     assert set(ApiRequestLog.objects.values_list("username", flat=True)) == {"early", "late"}
 
 
+def test_a_month_has_its_look_ups_while_it_runs_and_is_closed_when_it_is_over(site, settings):
+    settings.PARTITIONS = "month"
+    make_entry(site, username="early")
+    today = datetime.now(UTC).date()
+    month = partitions.partition_of(today)
+    assert closing.close_days() == []
+    assert indexes_of(today) == dict.fromkeys(closing.LOOK_UPS, True)
+    make_entry(site, username="late")
+    assert set(ApiRequestLog.objects.values_list("username", flat=True)) == {"early", "late"}
+    assert month in closing.open_days()
+    assert closing.close_days(month.end + closing.GRACE) == [month.day]
+    assert month not in closing.open_days()
+
+
 def test_an_interrupted_close_is_found_and_finished(site, monkeypatch):
     day = ago(days=3).date()
     write(site, [entry(created_at=ago(days=3), username=f"user-{number}") for number in range(50)])

@@ -1,5 +1,8 @@
 """Closing a day that is over: look-up indexes that would slow writing down, and rows that need no vacuum any more.
 
+A month has its look-ups while it runs: its rows are too many to read, and a book kept for years is not written as fast
+as that.
+
 A closed day still takes late entries. What a crash leaves half done is found by the next run: a day is noted as closed
 last, and an index that is not valid is dropped and built again.
 """
@@ -44,7 +47,7 @@ LOOK_UPS = {
     # "What took longest?", and the page by Duration.
     "slowest": "(site_id, duration_ms DESC NULLS LAST)",
 }
-"""The indexes of closed days, each named for the question it serves."""
+"""The indexes of closed days, and of months, each named for the question it serves."""
 
 _NOTE = f"closed: {', '.join(LOOK_UPS)}"
 """The comment of a closed day's table: it names the indexes, so that a new one reaches the old days too."""
@@ -60,6 +63,8 @@ _CLOSER_LOCK = 7005
 def close_days(now: datetime | None = None) -> list[date]:
     """Close the days that are over and not closed yet, the newest first; return those closed now.
 
+    A month that is not over gets its look-ups.
+
     Safe to interrupt, beside readers and writers, and to run twice: beside another run it does nothing. A day that
     is dropped meanwhile, or whose readers do not end in time, is left out.
     """
@@ -67,9 +72,9 @@ def close_days(now: datetime | None = None) -> list[date]:
     with alone(_CLOSER_LOCK) as is_ours, connection.cursor() as cursor:
         if not is_ours:
             return []
-        days = [day for day in reversed(_open_days(cursor)) if day.end <= over]
+        days = [day for day in reversed(_open_days(cursor)) if day.is_month or day.end <= over]
         with _unhurried(cursor):
-            return [day.day for day in days if _close(cursor, day)]
+            return [day.day for day in days if _close(cursor, day, is_over=day.end <= over)]
 
 
 def open_days() -> list[Partition]:
@@ -101,11 +106,13 @@ def _unhurried(cursor: CursorWrapper) -> Iterator[None]:
         cursor.execute(settings, before)
 
 
-def _close(cursor: CursorWrapper, day: Partition) -> bool:
+def _close(cursor: CursorWrapper, day: Partition, *, is_over: bool) -> bool:
     """Close one day, outside any transaction: so wants it CONCURRENTLY, which lets others write meanwhile."""
     try:
         for name, definition in LOOK_UPS.items():
             _build(cursor, day, f"{day.name}_{name}", definition)
+        if not is_over:
+            return False
         cursor.execute(f"VACUUM (FREEZE, ANALYZE) {day.name}")
         cursor.execute(f"COMMENT ON TABLE {day.name} IS '{_NOTE}'")
     except (OperationalError, ProgrammingError) as error:
