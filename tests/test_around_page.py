@@ -453,4 +453,4 @@ def test_it_asks_as_often_however_many_rows_there_are(visitor, site: Site, of):
     write(site, [this, at(-1, username="bob", api_name="files.get", response_code=200)])
     few = queries()
     write(site, [at(-number / 10, username=f"user-{number}", api_name="files.get", **of) for number in range(60)])
-    assert queries() == few < 110
+    assert queries() == few < 130

@@ -81,6 +81,8 @@ def part() -> Iterator[None]:
                     raise OutOfBudget
                 cursor.execute("SET LOCAL statement_timeout = %s", [left])
             yield
+            if deadline is not None:
+                cursor.execute("SET LOCAL statement_timeout = 0")  # a rollback that is stopped breaks the whole page
             transaction.set_rollback(True)
     except OperationalError as error:
         if isinstance(error.__cause__, errors.QueryCanceled):
