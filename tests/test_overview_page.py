@@ -22,7 +22,7 @@ from tests.book import ago, entry, make_entry
 from tests.test_answers import mixed
 from tests.test_every_page import HOSTILE
 from tests.test_facets_page import recorded, shown  # noqa: F401  (a fixture)
-from tests.test_log_page import count_at, sentence
+from tests.test_log_page import count_at, links, sentence
 
 PAGE = "/acme/overview/"
 MORE = "/acme/overview/more"
@@ -244,15 +244,19 @@ def test_what_it_cannot_be_asked_is_refused(visitor, book, address, query, said)
     answer = visitor.get(f"{address}?{query}", follow=True)
     assert answer.status_code == 400
     assert said in unescape(answer.text)
+    assert links(answer.text, "Overview of the last 24 hours") == [PAGE]
 
 
 def test_the_time_is_chosen_by_links_and_by_a_form(visitor, book):
     page = visitor.get(PAGE).text
-    assert re.findall(r'<a class="segments__choice" href="(\S+)"[^>]*aria-current="true">', page) == ["?last=24h"]
+    assert re.findall(r'<a class="time__choice" href="(\S+)" aria-current="true">', page) == ["?last=24h"]
+    (address,) = links(page, "Last week")
+    week = visitor.get(f"{PAGE}{address}", follow=True).text
+    assert re.search(r"<h1>Overview <span[^>]*>last week, \d+ \w+", week)
     made = visitor.get(f"{PAGE}?from=2026-11-01T10:00&to=")
     assert made["Location"] == f"{PAGE}?from=2026-11-01T10%3A00%3A00Z"
     asked = visitor.get(made["Location"]).text
-    assert 'value="2026-11-01T10:00:00" name="from"' in asked
+    assert 'name="from" value="2026-11-01T10:00:00"' in asked
 
 
 def test_with_child_sites_each_has_its_line(signed_in, administrator, site, child, book):

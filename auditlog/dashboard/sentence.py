@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from django.utils import timezone
 
+from auditlog.dashboard.calendar import calendar
 from auditlog.dashboard.chart import counted, range_words, share_words, span_words
 from auditlog.dashboard.text import visible
 from auditlog.models.log import COLUMNS
@@ -70,9 +71,11 @@ class Time:
     words: str
     without: str | None
     """The address without it; None where it is the time that nobody has to ask for."""
+    name: str = ""
+    """What it is called, where the words say more than that."""
 
     def __str__(self) -> str:
-        return f"{self.lead} {self.words}"
+        return f"{self.lead} {self.words}".strip()
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,8 @@ def time_said(question: Question) -> Time:
             return Time("in", "everything that is kept", None)
         last = data.get("last") or DEFAULT_LAST
         return Time("in the", LAST_IN_WORDS[last], None if last == DEFAULT_LAST else without)
+    if named := next((span for span in calendar() if span.time == question.time), None):
+        return Time("", named.words, without, named.name)
     zone = timezone.get_current_timezone()
     is_of_this_year = timezone.localtime(question.time.start).year == timezone.localdate().year
     words = range_words(question.time, zone, with_year=not is_of_this_year)
