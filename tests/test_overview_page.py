@@ -21,7 +21,7 @@ from auditlog.store.writer import write
 from tests.book import ago, entry, make_entry
 from tests.test_answers import mixed
 from tests.test_every_page import HOSTILE
-from tests.test_facets_page import recorded, shown  # noqa: F401  (a fixture)
+from tests.test_facets_page import make_namesakes, recorded, shown  # noqa: F401  (a fixture)
 from tests.test_log_page import count_at, links, sentence
 
 PAGE = "/acme/overview/"
@@ -76,6 +76,13 @@ def test_every_number_leads_to_exactly_its_requests(visitor, book, query):
             assert count_at(visitor, href) == number, href
             followed += 1
     assert followed > (15 if "1h" in query else 30)
+
+
+def test_numbers_of_those_whose_name_is_anothers_id_lead_to_exactly_their_requests(visitor, site):
+    make_namesakes(site)
+    found = numbers(visitor.get(MORE).text)
+    assert len(found) > 12
+    assert [count_at(visitor, href) for href, _ in found] == [number for _, number in found]
 
 
 def test_every_bar_leads_to_exactly_its_requests(visitor, book):

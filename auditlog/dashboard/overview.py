@@ -310,7 +310,10 @@ def change_words(now: int, before: int) -> str:
 
 def session(question: Question, found: overview.Impersonation) -> Session:
     """Return an impersonation with its words and address."""
-    changes = {**facets.only("impersonator", found.impersonator), **facets.only("user", found.user)}
+    pair = {"impersonator": found.impersonator, "user": found.user}
+    changes: facets.Changes = {}
+    for key, name in pair.items():
+        changes |= facets.only(key, name, is_shared=found.is_shared)
     return Session(
         impersonator=facets.words("impersonator", found.impersonator),
         user=facets.words("user", found.user),

@@ -149,7 +149,7 @@ def lead(key: str, is_negated: bool) -> str:
 
 def can_be_wider(name: str, value: str) -> bool:
     """Tell whether `*value*` would ask for more: one plain text under a key that compares whole texts."""
-    return name in TEXT_KEYS and not set(value) & set('*,"\\')
+    return name in TEXT_KEYS and not set(value) & set('*,"\\') and not value.startswith("=")
 
 
 def time_said(question: Question) -> Time:
