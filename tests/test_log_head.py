@@ -14,8 +14,10 @@ from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import Client
 
+from auditlog.dashboard.sentence import period_words
 from auditlog.models import ApiKey
 from auditlog.models.keys import Scope
+from auditlog.search.question import Question
 from auditlog.search.snapshot import OutOfBudget
 from auditlog.search.terms import exactly
 from auditlog.store.writer import write
@@ -218,6 +220,19 @@ def test_the_time_form_keeps_the_question_and_replaces_its_time(visitor):
     sent = dict(re.findall(r'type="hidden" name="(.*?)" value="(.*?)"', page))
     found = asked(visitor, urlencode({key: unescape(value) for key, value in sent.items()} | {"from": "2026-11-20"}))
     assert found == {"from": ["2026-11-20T00:00:00Z"], "user": ["a b"], "sort": ["created_at"], "q": ["report"]}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        ("2026-11-15T23:00Z", "2026-11-22T23:00Z", "week"),
+        ("2026-08-31T22:00Z", "2026-09-30T22:00Z", "30 days"),
+        ("2026-09-30T22:00Z", "2026-10-31T23:00Z", "time"),  # Berlin's October
+        ("2026-10-24T22:00Z", "2026-10-25T23:00Z", "25 hours"),
+    ],
+)
+def test_the_period_before_is_said_in_no_more_hours_than_one_counts(site, start, end, words):
+    assert period_words(Question.from_query(QueryDict(f"from={start}&to={end}"), [site])) == words
 
 
 def filled(visitor, site, *, now: tuple[int, int], before: tuple[int, int]) -> str:

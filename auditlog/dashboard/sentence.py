@@ -37,7 +37,10 @@ LEADS = {
 """Key → what leads up to its value in the sentence, if not "with" and its name; bare words have no key."""
 WORDS = {"parent": "from the parent site"}
 """Values of `is` that read badly after "that are"."""
-PERIODS = {timedelta(hours=1): "hour", timedelta(days=1): "day", timedelta(days=7): "week"}
+DAY = timedelta(days=1)
+LONG = 3 * DAY
+"""A time that nobody counts in hours."""
+PERIODS = {timedelta(hours=1): "hour", DAY: "day", timedelta(days=7): "week"}
 
 
 @dataclass(frozen=True)
@@ -238,5 +241,7 @@ def change_words(now: int, before: int) -> str:
 def period_words(question: Question) -> str:
     """Say how long the question's time is: "day", "week", "30 days", "time" where it is no round one."""
     length = question.time.end - question.time.start
+    if length > LONG and length % DAY:  # such as a month in which the clocks change: 745 hours
+        return "time"
     words = PERIODS.get(length) or span_words(length)
     return "time" if words == "one bar" else words
