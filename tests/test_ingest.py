@@ -370,7 +370,7 @@ def test_a_slow_sender_keeps_no_connection_to_the_database(live_server, secret, 
                 cursor.execute(others)
                 return int(cursor.fetchone()[0])
 
-        soon(lambda: connections() == 0, seconds=5)
+        soon(lambda: connections() == 0)
         slow.sendall(lines(minimal("slow")).ljust(1000))
         assert slow.recv(65536).startswith(b"HTTP/1.1 200")
 
