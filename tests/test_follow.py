@@ -232,7 +232,7 @@ class Follower:
     def end(self, number: signal.Signals = signal.SIGTERM) -> str:
         """Stop it as a service manager or Ctrl-C does; return what it says."""
         self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=10)
+        said, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, said
         return said
 
@@ -344,7 +344,9 @@ def test_lines_written_while_it_reads_are_all_stored_once(follower, log):
             append(log, line("/new"))
             expected.add("/new")
             wait_for(expected)
-    assert counts(running.end()) == (3004, 3002, 2, 0)
+    append(log, line("/last"))
+    wait_for({*expected, "/last"})
+    assert counts(running.end()) == (3005, 3003, 2, 0)
 
 
 def test_rejections_are_told_apart_from_entries_in_what_is_new(looking, log):
