@@ -24,6 +24,12 @@ PAGE = "/acme/logs/facets"
 AS_FRAGMENT = {"HX-Request": "true", "HX-Target": "facets"}
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch) -> None:
+    """Give a busy machine the time it takes to count."""
+    monkeypatch.setattr("auditlog.dashboard.facets.BUDGET_MS", 60_000)
+
+
 @pytest.fixture
 def visitor(signed_in, staff: User) -> Client:
     return signed_in(staff)
@@ -231,6 +237,39 @@ def test_beside_the_log_its_own_time_goes_on(visitor, site, shown_page, time):
 def test_a_user_without_a_name_counts_by_id(visitor, site):
     write(site, [entry(user_id="42"), entry(user_id="7", username="alice"), entry()])
     assert counts(visitor.get(PAGE).text, "User") == {"42": 1, "alice": 1, "none": 1}
+
+
+def make_namesakes(site: Site) -> None:
+    """Users and keys whose name is the id, or the prefix, of another one's, and some that begin as no name does."""
+    for name, user_id in (("7", "1"), ("7", "1"), ("bob", "7"), (None, "7"), ("=7", None), ("carol", "=7"), ("x", "x")):
+        make_entry(site, username=name, user_id=user_id, impersonator_username=name, impersonator_user_id=user_id)
+        make_entry(site, api_key_id=name, api_key_prefix=user_id)
+
+
+def test_a_name_that_is_the_id_of_another_leads_to_exactly_its_requests(visitor, site):
+    make_namesakes(site)
+    whole = count_at(visitor, "/acme/logs/")
+    page = visitor.get(PAGE).text
+    for heading, most in (("User", 3), ("Impersonator User", 3), ("API Key", 3)):
+        found = facets(page)[heading]
+        assert found["7"][1] == most
+        for value, (href, count) in found.items():
+            assert count_at(visitor, href) == count, value
+            assert (value in ("7", "=7")) == ("%3D" in href)  # as one writes it wherever that is exact
+        for title, href in ways_out(page, heading).items():
+            count = found[title.removeprefix("Leave out ")][1]
+            assert count_at(visitor, href) == whole - count, title
+
+
+def test_a_name_asked_for_exactly_is_marked_and_dropped(visitor, site):
+    make_namesakes(site)
+    href, count = facets(visitor.get(PAGE).text)["User"]["7"]
+    page = visitor.get(href.replace("/logs/?", "/logs/facets?")).text
+    ((value, (dropped, _)),) = facets(page, "aria-current")["User"].items()
+    assert value == "7"
+    assert "user=" not in dropped
+    also = facets(page)["User"]["bob"][0]
+    assert count_at(visitor, also) == count + 1
 
 
 def test_many_values_fold_and_more_are_said(visitor, site):

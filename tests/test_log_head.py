@@ -7,14 +7,17 @@ import shlex
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import Client
 
+from auditlog.dashboard.sentence import period_words
 from auditlog.models import ApiKey
 from auditlog.models.keys import Scope
+from auditlog.search.question import Question
 from auditlog.search.snapshot import OutOfBudget
 from auditlog.search.terms import exactly
 from auditlog.store.writer import write
@@ -168,8 +171,48 @@ def test_today_is_the_readers(visitor):
     visitor.cookies["gatebook_zone"] = "Pacific/Kiritimati"
     today = datetime.now(UTC) + timedelta(hours=14)
     page = visitor.get(f"/acme/logs/{links(menu(visitor.get('/acme/logs/').text), 'Today')[0]}", follow=True).text
-    assert f"on {today:%-d %b}" in sentence(page)
+    assert f"today, {today:%-d %b}" in sentence(page)
     assert re.search(r'aria-current="true">Today<', menu(page))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Santiago", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("name", ["yesterday", "this week", "last week", "this month", "last month"])
+def test_a_week_or_month_of_the_menu_is_said_by_its_name(visitor, zone, name):
+    visitor.cookies["gatebook_zone"] = zone
+    page = menu(visitor.get("/acme/logs/?user=alice&sort=created_at").text)
+    (address,) = links(page, name.capitalize())
+    page = visitor.get(f"/acme/logs/{address}", follow=True).text
+    assert f"by alice {name}, " in sentence(page)
+    assert re.search(rf"<summary[^>]*>.*?{name.capitalize()}</span></summary>", menu(page))
+    assert re.findall(r'aria-current="true">(.*?)<', menu(page)) == [name.capitalize()]
+
+
+def test_last_week_has_its_first_and_last_moment_and_no_other(visitor, site):
+    visitor.cookies["gatebook_zone"] = "Asia/Kathmandu"
+    here = datetime.now(UTC).astimezone(ZoneInfo("Asia/Kathmandu"))
+    monday = (here - timedelta(days=here.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+    second = timedelta(seconds=1)
+    for number, at in enumerate((monday - timedelta(7), monday - second)):
+        make_entry(site, created_at=at, request_path=f"/in/{number}")
+    for at in (monday - timedelta(7) - second, monday):
+        make_entry(site, created_at=at, request_path="/outside")
+    (address,) = links(menu(visitor.get("/acme/logs/").text), "Last week")
+    page = visitor.get(f"/acme/logs/{address}", follow=True).text
+    assert [re.search(r"/(in/.|outside)", row)[1] for row in rows(page)] == ["in/1", "in/0"]
+
+
+def test_the_time_menu_offers_a_week_or_month_only_where_all_of_it_is_kept(visitor, site):
+    site.retention_days = 7
+    site.save()
+    page = menu(visitor.get("/acme/logs/").text)
+    assert links(page, "This week")
+    assert not links(page, "Last week") + links(page, "Last month")
+
+
+def test_a_time_is_chosen_where_nothing_else_is_asked(visitor):
+    page = menu(visitor.get("/acme/logs/?last=7d").text)
+    sent = dict(re.findall(r'type="hidden" name="(.*?)" value="(.*?)"', page))
+    assert asked(visitor, urlencode(sent | {"from": "2026-11-20"})) == {"from": ["2026-11-20T00:00:00Z"]}
 
 
 def test_the_time_form_keeps_the_question_and_replaces_its_time(visitor):
@@ -177,6 +220,19 @@ def test_the_time_form_keeps_the_question_and_replaces_its_time(visitor):
     sent = dict(re.findall(r'type="hidden" name="(.*?)" value="(.*?)"', page))
     found = asked(visitor, urlencode({key: unescape(value) for key, value in sent.items()} | {"from": "2026-11-20"}))
     assert found == {"from": ["2026-11-20T00:00:00Z"], "user": ["a b"], "sort": ["created_at"], "q": ["report"]}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        ("2026-11-15T23:00Z", "2026-11-22T23:00Z", "week"),
+        ("2026-08-31T22:00Z", "2026-09-30T22:00Z", "30 days"),
+        ("2026-09-30T22:00Z", "2026-10-31T23:00Z", "time"),  # Berlin's October
+        ("2026-10-24T22:00Z", "2026-10-25T23:00Z", "25 hours"),
+    ],
+)
+def test_the_period_before_is_said_in_no_more_hours_than_one_counts(site, start, end, words):
+    assert period_words(Question.from_query(QueryDict(f"from={start}&to={end}"), [site])) == words
 
 
 def filled(visitor, site, *, now: tuple[int, int], before: tuple[int, int]) -> str:

@@ -21,8 +21,8 @@ from auditlog.store.writer import write
 from tests.book import ago, entry, make_entry
 from tests.test_answers import mixed
 from tests.test_every_page import HOSTILE
-from tests.test_facets_page import recorded, shown  # noqa: F401  (a fixture)
-from tests.test_log_page import count_at, sentence
+from tests.test_facets_page import make_namesakes, recorded, shown  # noqa: F401  (a fixture)
+from tests.test_log_page import count_at, links, sentence
 
 PAGE = "/acme/overview/"
 MORE = "/acme/overview/more"
@@ -76,6 +76,13 @@ def test_every_number_leads_to_exactly_its_requests(visitor, book, query):
             assert count_at(visitor, href) == number, href
             followed += 1
     assert followed > (15 if "1h" in query else 30)
+
+
+def test_numbers_of_those_whose_name_is_anothers_id_lead_to_exactly_their_requests(visitor, site):
+    make_namesakes(site)
+    found = numbers(visitor.get(MORE).text)
+    assert len(found) > 12
+    assert [count_at(visitor, href) for href, _ in found] == [number for _, number in found]
 
 
 def test_every_bar_leads_to_exactly_its_requests(visitor, book):
@@ -244,15 +251,19 @@ def test_what_it_cannot_be_asked_is_refused(visitor, book, address, query, said)
     answer = visitor.get(f"{address}?{query}", follow=True)
     assert answer.status_code == 400
     assert said in unescape(answer.text)
+    assert links(answer.text, "Overview of the last 24 hours") == [PAGE]
 
 
 def test_the_time_is_chosen_by_links_and_by_a_form(visitor, book):
     page = visitor.get(PAGE).text
-    assert re.findall(r'<a class="segments__choice" href="(\S+)"[^>]*aria-current="true">', page) == ["?last=24h"]
+    assert re.findall(r'<a class="time__choice" href="(\S+)" aria-current="true">', page) == ["?last=24h"]
+    (address,) = links(page, "Last week")
+    week = visitor.get(f"{PAGE}{address}", follow=True).text
+    assert re.search(r"<h1>Overview <span[^>]*>last week, \d+ \w+", week)
     made = visitor.get(f"{PAGE}?from=2026-11-01T10:00&to=")
     assert made["Location"] == f"{PAGE}?from=2026-11-01T10%3A00%3A00Z"
     asked = visitor.get(made["Location"]).text
-    assert 'value="2026-11-01T10:00:00" name="from"' in asked
+    assert 'name="from" value="2026-11-01T10:00:00"' in asked
 
 
 def test_with_child_sites_each_has_its_line(signed_in, administrator, site, child, book):

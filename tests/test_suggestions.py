@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
@@ -19,7 +20,8 @@ from auditlog.search.snapshot import OutOfBudget
 from auditlog.search.terms import exactly, split, text
 from auditlog.store.writer import write
 from tests.book import ago, entry, make_entry
-from tests.test_log_page import rows
+from tests.test_facets_page import make_namesakes
+from tests.test_log_page import count_at, rows
 
 
 @pytest.fixture
@@ -148,6 +150,14 @@ def test_accepting_a_hostile_value_asks_exactly_for_it(visitor, site, name):
         assert "\u202e" not in option["shown"]
         page = visitor.get("/acme/logs/", {"q": f"user:{option['text']} status:success,failure"}, follow=True).text
         assert len(rows(page)) == 1
+
+
+def test_a_name_that_is_the_id_of_another_is_offered_with_its_own_number(visitor, site):
+    make_namesakes(site)
+    assert offered(visitor, "user:|")["7"] == "3"
+    text = accepted(visitor, "user:|", "7")
+    assert text == "user:=7"
+    assert count_at(visitor, f"/acme/logs/?{urlencode({'user': text.removeprefix('user:')})}") == 3
 
 
 def test_a_value_that_no_line_can_hold_is_not_offered(visitor, site):

@@ -40,6 +40,9 @@ def test_a_quote_that_never_closes_is_said():
         (r"DOMAIN\bob", Text(r"DOMAIN\bob", r"DOMAIN\\bob", False)),
         ('"a,b"', Text("a,b", "a,b", False)),
         ("tail\\", Text("tail\\", "tail\\\\", False)),
+        ("=7", Text("=7", "=7", False, has_equals=True)),
+        (r"\=7", Text("=7", "=7", False)),
+        ('"=a,b"', Text("=a,b", "=a,b", False, has_equals=True)),
     ],
 )
 def test_a_star_is_a_wildcard_and_everything_else_itself(part, text):
@@ -50,7 +53,11 @@ def test_a_star_is_a_wildcard_and_everything_else_itself(part, text):
 def test_exactly_means_one_text_and_nothing_else(value):
     (part,) = terms.split(terms.exactly(value))
     text = terms.text(part)
-    assert (text.value, text.has_wildcard) == (value, False)
+    assert (text.value, text.has_wildcard, text.has_equals) == (value, False, False)
+    (part,) = terms.split(terms.shown(value))
+    text = terms.text(part)
+    assert text.has_equals
+    assert (text.without_equals().value, text.has_wildcard) == (value, False)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,7 @@ def test_a_value_is_rewritten_with_the_fewest_quotes(value, fewest, as_word):
     assert terms.rewritten(value, as_word=True) == as_word
 
 
-@given(st.lists(st.text(st.sampled_from('ab *,"\\'))), st.booleans())
+@given(st.lists(st.text(st.sampled_from('ab *,"\\='))), st.booleans())
 def test_rewriting_and_joining_keep_the_meaning(values, as_word):
     def meaning(value: str) -> list[Text]:
         return [terms.text(part) for part in terms.split(value)]

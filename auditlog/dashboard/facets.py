@@ -23,13 +23,13 @@ from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog
-from auditlog.search import answers
-from auditlog.search.answers import FACETS, ROW_FACETS, Facet, Percentiles, TopError
+from auditlog.search import answers, terms
+from auditlog.search.answers import FACETS, ROW_FACETS, STANDING_IN, Facet, Percentiles, TopError
 from auditlog.search.errors import QuestionError
 from auditlog.search.keys import KEYS
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot, shared_budget
-from auditlog.search.terms import exactly, joined, split, text
+from auditlog.search.terms import joined, split, text
 from auditlog.search.timerange import LAST
 from gatebook.capture import capture_of
 from gatebook.interfaces import label, value_of
@@ -185,7 +185,13 @@ def shown(question: Question, key: str, facet: Facet | None, times: Changes) -> 
     if key == "site":
         facet = replace(facet, values=tuple((question.site(pk), requests) for pk, requests in facet.values))
     most = max((requests for value, requests in facet.values if value is not None), default=0)
-    choice = Choice(key, alternatives(question, key), alternatives(question, f"-{key}"), question.text_without(key))
+    choice = Choice(
+        key,
+        alternatives(question, key),
+        alternatives(question, f"-{key}"),
+        question.text_without(key),
+        facet.shared,
+    )
     values = []
     for value, requests in sorted(facet.values, key=lambda pair: pair[0] is None):
         is_left_out = choice.leaves_out(value)
@@ -223,6 +229,8 @@ class Choice:
     left_out: list[str]
     text: str | None
     """The question's text without its terms of this key."""
+    shared: frozenset[str]
+    """As the facet has it."""
 
     def has(self, value: Any) -> bool:
         """Tell whether the value is among the alternatives; of what is left out, whether it is any."""
@@ -238,13 +246,13 @@ class Choice:
         if value is None:
             return self._changes([], ["*"]) | {"q": self.text}
         plain = [part for part in self.chosen if is_plain(self.key, part)]
-        return self._changes([*plain, part_of(self.key, value)], []) | {"q": self.text}
+        return self._changes([*plain, self._part(value)], []) | {"q": self.text}
 
     def without(self, value: Any) -> Changes:
         """Leave it out, beside what else is left out."""
         if value is None:
             return self._changes(self.chosen or ["*"], self._others(self.left_out, value))
-        return self._changes(self._others(self.chosen, value), [*self.left_out, part_of(self.key, value)])
+        return self._changes(self._others(self.chosen, value), [*self.left_out, self._part(value)])
 
     def dropped(self, value: Any) -> Changes:
         """Choose it no longer."""
@@ -257,6 +265,9 @@ class Choice:
         if value is None:
             return self._changes(self._others(self.chosen, value), self.left_out)
         return self._changes(self.chosen, self._others(self.left_out, value))
+
+    def _part(self, value: Any) -> str:
+        return part_of(self.key, value, is_shared=value in self.shared)
 
     def _others(self, parts: list[str], value: Any) -> list[str]:
         return [part for part in parts if not means(self.key, part, value)]
@@ -279,6 +290,8 @@ def means(key: str, part: str, value: Any) -> bool:
             return read.value.casefold() == status(value)
         case "site":
             return read.value == str(value.slug)
+    if key in STANDING_IN and read.has_equals:
+        read = read.without_equals()
     return read.value == str(value)
 
 
@@ -293,8 +306,8 @@ def is_plain(key: str, part: str) -> bool:
     return not read.has_wildcard
 
 
-def part_of(key: str, value: Any) -> str:
-    """Return the alternative that means this value and nothing else."""
+def part_of(key: str, value: Any, *, is_shared: bool = False) -> str:
+    """Return the alternative that means this value and nothing else; as pages show it where others share it."""
     match key:
         case "interface":
             name = label(value) if value_of(label(value)) == value else value
@@ -304,14 +317,14 @@ def part_of(key: str, value: Any) -> str:
             name = value.slug
         case _:
             name = str(value)
-    return exactly(name)
+    return terms.shown(name) if is_shared else terms.exactly(name)
 
 
-def only(key: str, value: Any) -> Changes:
+def only(key: str, value: Any, *, is_shared: bool = False) -> Changes:
     """Return the changes to a question that keep the entries with this value under `key`; None is no value."""
     if value is None:
         return {key: None, f"-{key}": "*"}
-    return {key: part_of(key, value), f"-{key}": None}
+    return {key: part_of(key, value, is_shared=is_shared), f"-{key}": None}
 
 
 def status(success: bool) -> str:

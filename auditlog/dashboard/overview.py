@@ -23,11 +23,11 @@ from auditlog import access
 from auditlog.dashboard import chart, facets, lens, logs, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
-from auditlog.dashboard.lens import Choice
 from auditlog.dashboard.reader import ago, at_words
 from auditlog.dashboard.table import entry_address, shortened
+from auditlog.dashboard.time_menu import time_menu
 from auditlog.models import ApiRequestLog, Site
-from auditlog.search import answers, overview, timerange
+from auditlog.search import answers, overview
 from auditlog.search.errors import QuestionError
 from auditlog.search.language import TIME_KEYS
 from auditlog.search.overview import Outcome
@@ -125,14 +125,14 @@ def _answered(
     except QuestionError as error:
         note_refusal(request, error)
         # No form: its fields are on the API Logs.
-        context = {**logs.refused(request, site, error), "form": None, "spans": spans(request)}
+        context = {**logs.refused(request, site, error), "form": None}
         return render(request, "overview.html", context, status=400)
     with one_snapshot(), shared_budget(PAGE_MS):
         parts = answers(question)
     context = {
         "site": site,
         "lens": lens.choices(request, site, question),
-        "spans": spans(request),
+        **time_menu(question),
         "start": question.time.start if request.GET.get("from") else None,
         "end": question.time.end if request.GET.get("to") else None,
         "time_said": sentence.time_said(question),
@@ -149,21 +149,6 @@ def question_of(request: HttpRequest, site: Site) -> Question:
         sentence = f"is nothing an overview asks, expected some of {', '.join(KEYS)}; API Logs take it."
         raise QuestionError(dict.fromkeys(beyond, sentence))
     return lens.question_of(request, site)
-
-
-def spans(request: HttpRequest) -> list[Choice]:
-    """Return the times to choose from."""
-    kept = request.GET.copy()
-    for key in request.GET:
-        if key != "scope":
-            del kept[key]
-    asked = request.GET.get("last") or (None if any(map(request.GET.get, ("from", "to"))) else timerange.DEFAULT_LAST)
-    choices = []
-    for last, words in timerange.LAST_IN_WORDS.items():
-        kept["last"] = last
-        short = words.removeprefix("last ").capitalize()
-        choices.append(Choice(short, f"The {words}", kept.urlencode(), last == asked))
-    return choices
 
 
 def found(question: Question) -> dict[str, object]:
@@ -325,7 +310,10 @@ def change_words(now: int, before: int) -> str:
 
 def session(question: Question, found: overview.Impersonation) -> Session:
     """Return an impersonation with its words and address."""
-    changes = {**facets.only("impersonator", found.impersonator), **facets.only("user", found.user)}
+    pair = {"impersonator": found.impersonator, "user": found.user}
+    changes: facets.Changes = {}
+    for key, name in pair.items():
+        changes |= facets.only(key, name, is_shared=found.is_shared)
     return Session(
         impersonator=facets.words("impersonator", found.impersonator),
         user=facets.words("user", found.user),

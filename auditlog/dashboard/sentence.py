@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from django.utils import timezone
 
+from auditlog.dashboard.calendar import calendar
 from auditlog.dashboard.chart import counted, range_words, share_words, span_words
 from auditlog.dashboard.text import visible
 from auditlog.models.log import COLUMNS
@@ -36,7 +37,10 @@ LEADS = {
 """Key → what leads up to its value in the sentence, if not "with" and its name; bare words have no key."""
 WORDS = {"parent": "from the parent site"}
 """Values of `is` that read badly after "that are"."""
-PERIODS = {timedelta(hours=1): "hour", timedelta(days=1): "day", timedelta(days=7): "week"}
+DAY = timedelta(days=1)
+LONG = 3 * DAY
+"""A time that nobody counts in hours."""
+PERIODS = {timedelta(hours=1): "hour", DAY: "day", timedelta(days=7): "week"}
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,11 @@ class Time:
     words: str
     without: str | None
     """The address without it; None where it is the time that nobody has to ask for."""
+    name: str = ""
+    """What it is called, where the words say more than that."""
 
     def __str__(self) -> str:
-        return f"{self.lead} {self.words}"
+        return f"{self.lead} {self.words}".strip()
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ def lead(key: str, is_negated: bool) -> str:
 
 def can_be_wider(name: str, value: str) -> bool:
     """Tell whether `*value*` would ask for more: one plain text under a key that compares whole texts."""
-    return name in TEXT_KEYS and not set(value) & set('*,"\\')
+    return name in TEXT_KEYS and not set(value) & set('*,"\\') and not value.startswith("=")
 
 
 def time_said(question: Question) -> Time:
@@ -158,6 +164,8 @@ def time_said(question: Question) -> Time:
             return Time("in", "everything that is kept", None)
         last = data.get("last") or DEFAULT_LAST
         return Time("in the", LAST_IN_WORDS[last], None if last == DEFAULT_LAST else without)
+    if named := next((span for span in calendar() if span.time == question.time), None):
+        return Time("", named.words, without, named.name)
     zone = timezone.get_current_timezone()
     is_of_this_year = timezone.localtime(question.time.start).year == timezone.localdate().year
     words = range_words(question.time, zone, with_year=not is_of_this_year)
@@ -233,5 +241,7 @@ def change_words(now: int, before: int) -> str:
 def period_words(question: Question) -> str:
     """Say how long the question's time is: "day", "week", "30 days", "time" where it is no round one."""
     length = question.time.end - question.time.start
+    if length > LONG and length % DAY:  # such as a month in which the clocks change: 745 hours
+        return "time"
     words = PERIODS.get(length) or span_words(length)
     return "time" if words == "one bar" else words

@@ -16,7 +16,7 @@ from auditlog import access
 from auditlog.dashboard import lens
 from auditlog.dashboard.address import cleaned
 from auditlog.dashboard.allowance import in_time, in_time_left
-from auditlog.dashboard.facets import only
+from auditlog.dashboard.facets import part_of
 from auditlog.dashboard.search_box import TIME_MEANINGS
 from auditlog.dashboard.text import middle, visible
 from auditlog.models import Site
@@ -150,11 +150,14 @@ def counted(place: Place, request: HttpRequest, site: Site) -> Iterator[Suggesti
     with one_snapshot(), shared_budget(BUDGET_MS):
         whole = in_time(WHOLE_BUDGET_MS, lambda: answers.facet(question, place.key, size=None))
         facet = whole or in_time_left(lambda: answers.facet(recent, place.key, size=None))
-    for value, requests in facet.values if facet else ():
+    if facet is None:
+        return
+    for value, requests in facet.values:
         known = question.site(value) if place.key == "site" else value
-        part = None if known is None else only(place.key, known)[place.key]
+        part = None if known is None else part_of(place.key, known, is_shared=value in facet.shared)
         if part and not LINE_BREAK.search(part):  # which a line of text cannot hold
-            yield Suggestion(as_word(part), f"{requests:,}" if whole else "", terms.text(part).value)
+            meant = terms.text(part_of(place.key, known)).value
+            yield Suggestion(as_word(part), f"{requests:,}" if whole else "", meant)
 
 
 def asked(place: Place, request: HttpRequest, site: Site) -> Question:

@@ -1,15 +1,15 @@
-"""The Time menu: the ranges and days that a question can be asked about instead."""
+"""The Time menu: the ranges, days, weeks and months that a question can be asked about instead."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from urllib.parse import parse_qsl
 
-from django.utils import timezone
-
+from auditlog.dashboard.calendar import calendar
+from auditlog.search.language import TIME_KEYS
 from auditlog.search.question import Question, site_retention
-from auditlog.search.timerange import DEFAULT_LAST, LAST, LAST_IN_WORDS, TimeRange
+from auditlog.search.timerange import DEFAULT_LAST, LAST, LAST_IN_WORDS
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Choice:
 
 def time_menu(question: Question) -> dict[str, object]:
     """Return the menu's part of the page."""
-    kept = parse_qsl(question.query({"last": None, "from": None, "to": None}))
-    return {"spans_offered": spans(question), "days": days(question), "kept": kept}
+    kept = [pair for pair in parse_qsl(question.query()) if pair[0] not in TIME_KEYS]
+    return {"spans_offered": spans(question), "dates_offered": dates(question), "kept": kept}
 
 
 def spans(question: Question) -> list[Choice]:
@@ -34,7 +34,7 @@ def spans(question: Question) -> list[Choice]:
     data = question.filters.data
     has_ends = any(data.get(key) for key in ("from", "to", "request"))
     chosen = data.get("last") or ("" if has_ends else DEFAULT_LAST)
-    kept = max(site_retention(site) for site in question.sites)
+    kept = kept_longest(question)
     return [
         Choice(LAST_IN_WORDS[last], question.query({"last": last, "from": None, "to": None}), last == chosen, last)
         for last, span in LAST.items()
@@ -42,20 +42,19 @@ def spans(question: Question) -> list[Choice]:
     ]
 
 
-def days(question: Question) -> list[Choice]:
-    """Return today and yesterday as the reader's zone has them."""
-    today = timezone.localdate()
-    named = {"today": today, "yesterday": today - timedelta(days=1)}
+def dates(question: Question) -> list[Choice]:
+    """Return the days, weeks and months of the reader's calendar of which everything is kept."""
+    reach = question.now - kept_longest(question)
     return [
-        Choice(name, question.query({"last": None, "from": str(day), "to": str(day)}), question.time == of_day(day))
-        for name, day in named.items()
+        Choice(span.name, question.query({"last": None, **span.as_parameters()}), question.time == span.time)
+        for span in calendar()
+        if span.time.start >= reach or question.time == span.time
     ]
 
 
-def of_day(day: date) -> TimeRange:
-    """Return a day of the reader's zone."""
-    begin, end = (timezone.make_aware(datetime.combine(each, time())) for each in (day, day + timedelta(days=1)))
-    return TimeRange(begin, end)
+def kept_longest(question: Question) -> timedelta:
+    """Return how long an entry of one of the question's sites is in sight."""
+    return max(site_retention(site) for site in question.sites)
 
 
 def further_back(question: Question) -> list[Choice]:

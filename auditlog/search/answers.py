@@ -14,7 +14,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import DateTimeField, F, Func, IntegerField, Value
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models.functions import TruncDate
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.durations import typical_ms
@@ -183,18 +183,23 @@ class Facet:
     """Value (None where an entry has none) and number of entries, the most frequent first."""
     has_more: bool
     """There are more values than these."""
+    shared: frozenset[str] = frozenset()
+    """Values that the key also finds in its second column, beside another value in the first."""
 
 
 def facet(question: Question, key: str, size: int | None = FACET_SIZE) -> Facet:
     """Count the values of one of `COUNTED`, and name the `size` most frequent; with None all."""
-    column = COUNTED[key]
-    value = Coalesce(column, STANDING_IN[key]) if key in STANDING_IN else F(column)
+    columns = [COUNTED[key], *([STANDING_IN[key]] if key in STANDING_IN else [])]
     counts: Counter[Any] = Counter()
-    for source in sources(question, [column], without=key):
-        for found, requests in source.grouped(_value=value):
-            counts[found] += requests
+    shared: set[str] = set()
+    for source in sources(question, columns, without=key):
+        for value, *standing_in, requests in source.grouped(*columns):
+            if value is None and standing_in:
+                (value,) = standing_in
+            counts[value] += requests
+            shared.update(other for other in standing_in if other not in (None, value))
     most = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return Facet(key, tuple(most[:size]), size is not None and len(most) > size)
+    return Facet(key, tuple(most[:size]), size is not None and len(most) > size, frozenset(shared & counts.keys()))
 
 
 @dataclass(frozen=True)

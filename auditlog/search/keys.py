@@ -28,12 +28,28 @@ def one_of(*columns: str) -> Condition:
 
     def condition(part: str) -> Q:
         text = terms.text(part)
-        return any_of(
-            Q(**{f"{column}__like": text.pattern}) if text.has_wildcard else Q(**{column: text.value})
-            for column in columns
-        )
+        return any_of(compared(column, text) for column in columns)
 
     return condition
+
+
+def named(column: str, standing_in: str) -> Condition:
+    """One of both; after `=` what pages show, which is `column`, and `standing_in` only where it is empty."""
+    either = one_of(column, standing_in)
+
+    def condition(part: str) -> Q:
+        text = terms.text(part)
+        if not text.has_equals:
+            return either(part)
+        text = text.without_equals()
+        return compared(column, text) | (Q(**{f"{column}__isnull": True}) & compared(standing_in, text))
+
+    return condition
+
+
+def compared(column: str, text: terms.Text) -> Q:
+    """Equal to `text`, or like it."""
+    return Q(**{f"{column}__like": text.pattern}) if text.has_wildcard else Q(**{column: text.value})
 
 
 def found_in(*columns: str) -> Condition:
@@ -124,8 +140,8 @@ def alternatives(condition: Condition, value: str) -> Q:
 
 
 KEYS: dict[str, tuple[str, Condition, str]] = {
-    "user": ("User", one_of("username", "user_id"), "alice or svc-*"),
-    "impersonator": ("Impersonator User", one_of("impersonator_username", "impersonator_user_id"), "h.weber"),
+    "user": ("User", named("username", "user_id"), "alice or svc-*"),
+    "impersonator": ("Impersonator User", named("impersonator_username", "impersonator_user_id"), "h.weber"),
     "is": (
         "Is",
         choice(
@@ -135,7 +151,7 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
         "impersonated or parent",
     ),
     "interface": ("Interface", interface, "sftp,ftp"),
-    "key": ("API Key", one_of("api_key_id", "api_key_prefix"), "ID or prefix"),
+    "key": ("API Key", named("api_key_id", "api_key_prefix"), "ID or prefix"),
     "api": ("API Name", one_of("api_name"), "files.*"),
     "method": ("Request Method", one_of("request_method"), "POST,PUT"),
     "path": ("Path", one_of("request_path"), "/api/v1/files/*"),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from django.db.models import Count, Max, Min
-from django.db.models.functions import Coalesce
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.log import OWN_ACCOUNT
@@ -45,6 +45,9 @@ def outcomes(question: Question, column: str) -> dict[Any, Outcome]:
     return dict(found)
 
 
+IMPERSONATION = ("impersonator_username", "impersonator_user_id", "username", "user_id")
+
+
 @dataclass(frozen=True)
 class Impersonation:
     """What someone did as someone else: names, or where there are none, ids."""
@@ -54,6 +57,8 @@ class Impersonation:
     requests: int
     first_at: datetime
     last_at: datetime
+    is_shared: bool = False
+    """One of both is also the id of somebody else who is among these pairs."""
 
     def joined(self, other: Impersonation) -> Impersonation:
         """Return this and what the same one did as the same user at another time."""
@@ -67,19 +72,22 @@ class Impersonation:
 
 def impersonations(question: Question) -> list[Impersonation]:
     """Return who acted as whom among the matching requests, the latest first. Counts rows."""
-    found: dict[tuple[str, str | None], Impersonation] = {}
+    found: dict[tuple[str | None, str | None], Impersonation] = {}
+    shared: set[tuple[str | None, str | None]] = set()
     for time in slices(question.reach):
         # The condition as the key `is` asks it: it is an index of closed days.
         acted = question.within(time).rows().filter(alternatives(KEYS["is"][1], "impersonated"))
-        pairs = acted.order_by().values_list(
-            Coalesce("impersonator_username", "impersonator_user_id"), Coalesce("username", "user_id")
-        )
+        groups = acted.order_by().values_list(*IMPERSONATION)
+        numbers = (Count("request_id"), Min("created_at"), Max("created_at"))
         with part():
-            for pair in pairs.annotate(Count("request_id"), Min("created_at"), Max("created_at")):
-                here = Impersonation(*pair)
-                earlier = found.get(pair[:2])
-                found[pair[:2]] = here.joined(earlier) if earlier else here
-    return sorted(found.values(), key=lambda each: each.last_at, reverse=True)
+            for by, by_id, user, user_id, *found_here in groups.annotate(*numbers):
+                pair = (by_id if by is None else by, user_id if user is None else user)
+                here = Impersonation(*pair, *found_here)
+                found[pair] = found[pair].joined(here) if pair in found else here
+                others = product({by, by_id} - {None}, {user, user_id} - {None} or {None})
+                shared.update(other for other in others if other != pair)
+    marked = [replace(each, is_shared=pair in shared) for pair, each in found.items()]
+    return sorted(marked, key=lambda each: each.last_at, reverse=True)
 
 
 def durations_by_api_name(question: Question) -> list[tuple[str, Percentiles]]:

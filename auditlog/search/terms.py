@@ -1,4 +1,4 @@
-r"""The value of a search key: `a,b` is either, `"a,b"` is one, `*` is any text, `\*` the character.
+r"""The value of a search key: `a,b` is either, `"a,b"` is one, `*` is any text, `\*` the character; so is a first `\=`.
 
 The same grammar serves the form, the URL and the search box; each function here raises ValueError with a sentence.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatebook.addresses import normal_address
 
 QUOTE = '"'
-_UNIT = re.compile(r'\\[*,"\\]|.', re.DOTALL)
+_UNIT = re.compile(r'\\[*,"\\=]|.', re.DOTALL)
 _LIKE_SPECIAL = "\\%_"
 _BOUND = re.compile(r"^(>=|<=|>|<)?(\d{1,12})$")
 _BETWEEN = re.compile(r"^(\d{0,12})\.\.(\d{0,12})$")
@@ -26,6 +26,12 @@ class Text:
     value: str
     pattern: str
     has_wildcard: bool
+    has_equals: bool = False
+    """It begins with `=`, which some keys take for a sign."""
+
+    def without_equals(self) -> Text:
+        """Return what follows the sign."""
+        return replace(self, value=self.value[1:], pattern=self.pattern[1:], has_equals=False)
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,11 @@ def split(value: str) -> list[str]:
 
 def text(part: str) -> Text:
     """Read one alternative as a text or a pattern."""
-    value, pattern, has_wildcard = "", "", False
+    value, pattern, has_wildcard, has_equals = "", "", False, False
     for unit, _ in units(part):
         if unit == QUOTE:
             continue
+        has_equals = has_equals or (unit == "=" and not value)
         char = unit[-1]
         value += char
         if unit == "*":
@@ -71,7 +78,7 @@ def text(part: str) -> Text:
             has_wildcard = True
         else:
             pattern += f"\\{char}" if char in _LIKE_SPECIAL else char
-    return Text(value, pattern, has_wildcard)
+    return Text(value, pattern, has_wildcard, has_equals)
 
 
 def joined(values: Sequence[str]) -> str:
@@ -107,13 +114,18 @@ def exactly(value: str) -> str:
     return _quoted(value, _escaped(value))
 
 
+def shown(value: str) -> str:
+    """Return the alternative that means `value` as the one that pages show; see `keys.named`."""
+    return _quoted(value, f"={_escaped(value)}")
+
+
 def beginning(value: str) -> str:
     """Return the alternative that means every text that begins with `value`."""
     return _quoted(value, f"{_escaped(value)}*")
 
 
 def _escaped(value: str) -> str:
-    return re.sub(r'[*"\\]', r"\\\g<0>", value)
+    return re.sub(r'[*"\\]|^=', r"\\\g<0>", value)
 
 
 def _quoted(value: str, part: str) -> str:

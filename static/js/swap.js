@@ -18,6 +18,27 @@
     if (!isPart(event)) location.assign(event.detail.pathInfo.finalRequestPath);
   });
 
+  // The counts that were there stay in sight, busy and out of reach, until those of the new page have come.
+  let counts = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isPart(event)) counts = [...document.querySelectorAll("#facets > .facet")];
+  });
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const place = document.querySelector("#facets[hx-get]");
+    if (isPart(event) || !place || !counts.length) return;
+    for (const facet of counts) facet.inert = true;
+    place.append(...counts);
+    place.setAttribute("aria-busy", "true");
+  });
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const place = document.querySelector("#facets[aria-busy]");
+    if (!place || place !== event.detail.elt) return;
+    place.removeAttribute("aria-busy"); // none have come: there is the link
+    for (const facet of place.querySelectorAll(".facet")) facet.remove();
+  });
+
   document.addEventListener("htmx:afterSettle", (event) => {
     if (isPart(event)) return;
     const errors = document.getElementById("errors");

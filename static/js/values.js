@@ -113,7 +113,7 @@
     const signs = [...value];
     const isBeginning = begins || signs.length > LONGEST;
     const text = isBeginning ? signs.slice(0, LONGEST).join("") : value;
-    const part = text.replace(/[*"\\]/g, "\\$&") + (isBeginning ? "*" : "");
+    const part = text.replace(/[*"\\]|^=/g, "\\$&") + (isBeginning ? "*" : "");
     // What Python strips, JavaScript does not know as blank throughout.
     return /,|^[\s\x1c-\x1f\x85]|[\s\x1c-\x1f\x85]$/.test(text) ? `"${part}"` : part;
   }

@@ -53,6 +53,38 @@ def test_values_are_chosen_left_out_and_taken_back(page: Page, complaints: list[
     assert complaints == []
 
 
+def test_old_counts_stay_dimmed_and_out_of_reach_until_the_new_ones_are_there(page: Page):
+    held = []
+    page.goto(f"/acme/logs/?{PAST}")
+    sftp, api = count(page, "SFTP"), page.get_by_role("region", name="API Name", exact=True).inner_text()
+    page.route("**/logs/facets?**", lambda route: held.append(route))
+    with page.expect_request("**/logs/facets?**"):
+        value(page, "SFTP").locator(".facet__value").click()
+    expect(page.locator(".said__count")).to_have_text(f"{sftp:,}")
+    counts = page.locator("#facets")
+    expect(counts).to_have_attribute("aria-busy", "true")
+    expect(page.locator("#counts")).to_have_css("opacity", "0.55")
+    old = counts.locator("section", has_text="API Name").first
+    expect(old).to_have_text(re.compile(re.escape(api.split("\n")[1])))
+    assert old.evaluate("one => one.inert")
+    with page.expect_response("**/logs/facets?**"):
+        held.pop().continue_()
+    expect(counts).not_to_have_attribute("aria-busy", "true")
+    expect(value(page, "SFTP").locator("[aria-current]")).to_be_visible()
+    assert page.get_by_role("region", name="API Name", exact=True).inner_text() != api
+    assert page.locator("#facets").count() == 1
+
+
+def test_old_counts_go_where_no_new_ones_come(page: Page):
+    page.goto(f"/acme/logs/?{PAST}")
+    sftp = count(page, "SFTP")
+    page.route("**/logs/facets?**", lambda route: route.fulfill(status=500, body="out of order"))
+    value(page, "SFTP").locator(".facet__value").click()
+    expect(page.locator(".said__count")).to_have_text(f"{sftp:,}")
+    expect(page.get_by_role("link", name="Counts by value")).to_be_visible()
+    assert page.locator(".facet").count() == 0
+
+
 def test_a_value_beside_a_moving_time_keeps_it_moving(page: Page):
     page.goto("/acme/logs/?last=7d")
     value(page, "SFTP").locator(".facet__value").click()

@@ -256,6 +256,43 @@ def test_one_menu_is_open_at_a_time_and_escape_leads_back(page: Page):
     expect(menus).to_have_count(0)
 
 
+def test_single_keys_are_turned_off_for_this_browser_and_on_again(page: Page):
+    page.goto("/acme/logs/?status=failure&last=7d")
+    box, switch = page.locator("#id_q"), page.get_by_label("Single-key shortcuts")
+
+    def turn() -> None:
+        page.locator("#search_help > summary").click()
+        switch.click()
+        page.keyboard.press("Escape")
+
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    turn()
+    page.keyboard.press("/")
+    expect(box).not_to_be_focused()
+    expect(page.locator(".search__slash")).to_be_hidden()
+    page.locator(f"{ROWS} td").first.focus()
+    page.keyboard.press("j")  # in the table, keys belong to what has the focus
+    expect(page.locator(f"{ROWS} td").first).not_to_be_focused()
+    page.goto(page.locator(f"{ROWS} td[data-column=created_at] a").nth(5).get_attribute("href"))
+    expect(page.locator("#around a[rel=prev]")).to_be_visible()
+    here = page.url
+    page.keyboard.press("[")
+    page.wait_for_timeout(200)
+    assert page.url == here
+    page.go_back()
+    page.locator("#search_help > summary").click()
+    expect(switch).not_to_be_checked()
+    page.keyboard.press("Escape")
+    turn()
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    page.goto(here)
+    expect(page.locator("#around a[rel=prev]")).to_be_visible()
+    page.keyboard.press("[")
+    page.wait_for_url(lambda address: address != here)
+
+
 @pytest.mark.parametrize(("width", "height", "most"), [(1440, 900, 450), (390, 844, 650)])
 def test_the_table_begins_above_the_fold(page: Page, width: int, height: int, most: int):
     page.set_viewport_size({"width": width, "height": height})

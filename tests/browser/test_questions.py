@@ -48,7 +48,7 @@ def searched(page: Page, text: str, chips: int) -> None:
 def arrived(page: Page, chips: int) -> None:
     """Wait for the page with that many conditions, its time among them, and for its counts."""
     expect(page.locator(".chip__text")).to_have_count(chips)
-    expect(page.locator(".facet").first).to_be_visible()
+    expect(page.locator(".facets:not([aria-busy]) > .facet").first).to_be_visible()
 
 
 def test_who_acted_as_bob_and_on_what(page: Page):

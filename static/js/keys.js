@@ -1,0 +1,37 @@
+// Single keys that work wherever the focus is, such as "/": who speaks to the computer, or touches keys by chance, turns
+// them off in the search help, for this browser.
+"use strict";
+(() => {
+  const STORED = "gatebook_single_keys";
+  const FOCUSED = "input, select, textarea, .log-table, #panel"; // there a key acts on what has the focus
+  let areOff = false;
+  try {
+    areOff = localStorage.getItem(STORED) === "off";
+  } catch {
+    // without storage they are on
+  }
+
+  // Heard before whoever else listens for keys.
+  addEventListener("keydown", (event) => {
+    if (areOff && event.key?.length === 1 && !event.target.closest?.(FOCUSED)) event.stopImmediatePropagation();
+  }, true);
+
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-single-keys]")) return;
+    areOff = !event.target.checked;
+    try {
+      localStorage.setItem(STORED, areOff ? "off" : "on");
+    } catch {
+      // without storage it is so until the next page
+    }
+    show();
+  });
+
+  document.addEventListener("htmx:load", show);
+  show();
+
+  function show() {
+    document.documentElement.toggleAttribute("data-no-single-keys", areOff);
+    for (const box of document.querySelectorAll("[data-single-keys]")) box.checked = !areOff;
+  }
+})();
