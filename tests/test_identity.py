@@ -9,13 +9,12 @@ from hashlib import sha256
 from types import SimpleNamespace
 from uuid import UUID
 
-import hypothesis
 import pytest
 from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from config.settings import GATEBOOK as OWN
@@ -328,7 +327,6 @@ def spooled(settings, tmp_path):
 
 
 @pytest.mark.django_db
-@hypothesis.settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(environ=headers, session=sessions, auth=odd, body=odd)
 def test_whatever_comes_is_answered_and_recorded_in_full(spooled, environ, session, auth, body):
     def view(request):

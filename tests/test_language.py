@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from django.http import QueryDict
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auditlog.models import ApiRequestLog, Site
@@ -330,9 +330,6 @@ def texts(draw: st.DrawFn) -> str:
     return " ".join([written(draw(parameters())), draw(SPECIAL), written(draw(parameters()))])
 
 
-on_a_book = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
 @given(st.text(max_size=200) | SPECIAL | texts() | st.text(st.characters(categories=["Cs", "Cc", "Zs", "Po"])))
 @example("\ud800:\udfff" * 100)
 @example('"' * 7999)
@@ -366,7 +363,6 @@ def test_a_spread_text_is_written_so_that_it_spreads_the_same(text):
     assert lists(again) == lists(once)
 
 
-@on_a_book
 @given(texts())
 @example("user:a user:*b -user:c -user:d last:1h")
 def test_a_text_finds_the_same_rows_whole_and_spread(book, text):
@@ -376,7 +372,6 @@ def test_a_text_finds_the_same_rows_whole_and_spread(book, text):
         assert found(book, query_of(("q", text))) == rows
 
 
-@on_a_book
 @given(parameters(), SPECIAL)
 def test_form_and_text_find_the_same_rows(book, query, words):
     query["q"] = words

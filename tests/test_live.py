@@ -165,6 +165,12 @@ def test_asking_is_not_in_the_book_but_a_refusal_is(visitor, signed_in, stranger
     assert recorded[1:] == ["/acme/logs/newer?since=0"]
 
 
+def test_who_asks_for_more_than_what_arrives_is_in_the_book(visitor, site, recorded):  # noqa: F811
+    switch = Switch.of(visitor, "/acme/logs/")
+    switch.ask(since=int(switch.data["now"]) - 3600 * 1_000_000)
+    assert [path.partition("?")[0] for path in recorded] == ["/acme/logs/", "/acme/logs/newer"]
+
+
 def test_what_takes_too_long_is_said(visitor, site, monkeypatch):
     def too_long(*_):
         raise OutOfBudget

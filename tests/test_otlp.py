@@ -19,7 +19,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 from google.rpc.status_pb2 import Status
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -690,7 +690,6 @@ def test_a_database_that_is_away_is_a_reason_to_come_back(send, kind, door):
 
 # --- Whatever is sent ---------------------------------------------------------------------------
 
-anything = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 KEYS = st.sampled_from(
     [
         *(name for names in semconv.COLUMNS.values() for name in names),
@@ -721,7 +720,6 @@ ODD_RECORD = st.tuples(CHANGES, MORE, st.lists(EVENT, max_size=2)).map(_odd) | O
 DOOR = st.sampled_from(["/v1/traces", "/v1/logs"])
 
 
-@anything
 @given(door=DOOR, before=st.lists(ODD_RECORD, max_size=3), after=st.lists(ODD_RECORD, max_size=3))
 @example(door="/v1/logs", before=[span(REQUEST | {"user.name": "\ud800"})], after=[])
 def test_whatever_is_between_them_good_records_are_stored(send, door, before, after):
@@ -739,7 +737,6 @@ def test_whatever_is_between_them_good_records_are_stored(send, door, before, af
 DAMAGE = st.lists(st.tuples(st.integers(0, 300), st.binary(min_size=1, max_size=3)), max_size=4)
 
 
-@anything
 @given(damage=DAMAGE, cut=st.integers(0, 20))
 def test_whatever_a_span_is_made_of_the_next_one_is_stored(send, damage, cut):
     request_id = new_id()
@@ -786,7 +783,6 @@ HOSTILE = [
 
 
 @pytest.mark.slow
-@anything
 @given(
     data=st.binary()
     | st.integers(0, len(HOSTILE) - 1).map(HOSTILE.__getitem__)
@@ -805,7 +801,6 @@ def test_whatever_is_sent_is_answered_in_kind(send, data, kind, packed, door):
         assert told.message.startswith("The body is no OTLP request for ")
 
 
-@anything
 @given(st.data())
 def test_no_key_writes_outside_its_site_and_the_child_sites_of_that(client, tree, draw):  # noqa: F811
     owner = draw.draw(st.sampled_from(sorted(tree)))

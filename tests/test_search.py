@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.http import QueryDict
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from auditlog.models import Site
@@ -209,7 +209,6 @@ def test_counting_stops_at_its_limit(site, monkeypatch):
     assert str(answers.total(ask(site, ""))) == "6", "a roll-up knows"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.dictionaries(st.sampled_from(["user", "-path", "error"]), st.text(min_size=1), max_size=3))
 def test_a_link_carries_the_whole_question(site, texts):
     query = QueryDict(mutable=True)

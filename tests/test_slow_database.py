@@ -39,7 +39,7 @@ def _stuck(site, monkeypatch) -> Iterator[None]:
     make_entry(site, request_id="known", request_path="/known")
     assert get_resolver().url_patterns  # so that every page's module is there
     for module in [module for name, module in sys.modules.items() if name.startswith("auditlog.")]:
-        for constant in [name for name in vars(module) if name.endswith("BUDGET_MS")]:
+        for constant in [name for name in vars(module) if name.endswith(("BUDGET_MS", "PART_MS", "PAGE_MS"))]:
             monkeypatch.setattr(module, constant, 30)
     held, done = Event(), Event()
 

@@ -40,6 +40,8 @@ MOST_KNOWN = 300
 """Rows that `static/js/live.js` names at most."""
 ROWS_BUDGET_MS = 1_000
 COUNT_BUDGET_MS = 300
+UNRECORDED = timedelta(minutes=10)
+"""How far back a poll reads without being in the book: some times what a switch needs that was never paused."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _KEY_BYTES = 6
@@ -100,7 +102,8 @@ def newer_rows(request: HttpRequest, site_slug: str) -> HttpResponse:
     except QuestionError as error:
         note_refusal(request, error)
         return HttpResponse(visible(str(error)), status=400, content_type="text/plain; charset=utf-8")
-    capture_of(request).ignore = True  # the page that asks is in the book
+    if question.now - since <= UNRECORDED:
+        capture_of(request).ignore = True  # the page that asks is in the book
     recent = question.within(TimeRange(since, question.time.end))
     with one_snapshot():
         page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(recent, MOST_KNOWN + MOST_NEW + 1))
