@@ -71,7 +71,7 @@ def durable_server(directory: Path) -> Iterator[None]:
             "GATEBOOK_VAR": str(directory),
             "DATABASE_URL": url,
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "ALLOWED_HOSTS": "testserver",
+            "ALLOWED_HOSTS": "testserver,127.0.0.1",
             "HTTPS": "False",
         }
         for name in ("DEBUG", "PORT", "REDIS_URL", "ROOT_SITE", "TRUSTED_PROXIES"):

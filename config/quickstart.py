@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
@@ -141,8 +141,7 @@ def program(name: str, *arguments: str) -> Callable[[BinaryIO], subprocess.Popen
 
 def answers(port: int) -> bool:
     """Tell whether the web server on the port answers."""
-    connection = HTTPConnection(HOST, port, timeout=5)
-    with suppress(OSError, HTTPException):
+    with suppress(OSError, HTTPException), closing(HTTPConnection(HOST, port, timeout=5)) as connection:
         connection.request("GET", "/healthz")
         return connection.getresponse().status < 500
     return False

@@ -52,10 +52,12 @@ _KEY_LIKE = re.compile(
 _FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.IGNORECASE)
 
-# What most entries hold, told by one look: nothing above finds anything here. Issued keys without `-`, `_` and `:` have
+# What most entries hold, told by one look: nothing above finds anything here. Issued keys without `_` and `:` have
 # longer words than these ids or begin as is said; folders of a path that are as short as these hide no key.
 _PLAIN_IDS = re.compile(
-    r"(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\n)?(?:(?!SG\.|ya29\.|eyJ)[A-Za-z0-9]{1,12}+(?:[.@\n]|\Z))*+"
+    r"(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\n)?"
+    r"(?:(?!SG\.|hv[sbr]\.|ya29\.|eyJ|AIza|(?:gl|xox|xapp|sk|pypi|GOCSPX)[a-z]{0,5}-)"
+    r"[A-Za-z0-9]{1,12}+(?:[-.@\n]|\Z))*+"
 )
 _PLAIN_PATH = re.compile(r"(?:/(?:[A-Za-z_.]{0,12}+(?![^/])|[0-9]{1,12}+(?![^/])|[A-Za-z0-9_.]{1,7}+(?![^/])))*+")
 
@@ -71,17 +73,16 @@ _CACHED_TEXTS = 2048
 _LONGEST_CACHED_TEXTS = 500
 
 _IDS = ("user_id", "username", "impersonator_user_id", "impersonator_username", "api_key_id", "api_key_prefix")
-_FREE_TEXTS: tuple[tuple[tuple[str, ...], Callable[[Entry], tuple[str | None, ...]]], ...] = tuple(
-    (names, attrgetter(*names))
-    for names in (
-        # Together what comes again together: the same few users, programs and operations. What holds a secret is not
-        # kept in memory.
-        _IDS,
-        ("user_agent", "request_host"),
-        ("interface", "api_name", "request_method"),
-        ("error_type", "error_message"),
-    )
+# Together what comes again together: the same few users, programs and operations. What holds a secret is not kept in
+# memory.
+_FREE_TEXTS = (
+    _IDS,
+    ("user_agent", "request_host"),
+    ("interface", "api_name", "request_method"),
+    ("error_type", "error_message"),
 )
+
+_Texts = tuple[str | None, ...]
 
 _ids_of = attrgetter("request_id", *_IDS)
 
@@ -107,18 +108,19 @@ class Redactor:
     ) -> None:
         self._names = SecretNames(names, not_secret)
         self._patterns = tuple(patterns)
-        self._known_clean: list[set[tuple[str | None, ...]]] = [set() for _ in _FREE_TEXTS]
+        self._free_texts: list[tuple[tuple[str, ...], Callable[[Entry], _Texts], set[_Texts]]]
+        self._free_texts = [(names, attrgetter(*names), set()) for names in _FREE_TEXTS]
         self.on_hidden: Callable[[str], None] = lambda why: None
         """Is told by which name or shape each secret was found, never the secret."""
 
     def entry(self, entry: Entry) -> Entry:
         """Return an entry without the secrets in its texts: the same one where there are none."""
         changes: dict[str, object] = {}
-        if "cut" in entry.details:
+        if entry.details and "cut" in entry.details:
             entry = _without_torn_ends(entry)
         plain_ids = self._has_plain_ids(entry)
-        for (names, texts_of), known_clean in zip(_FREE_TEXTS, self._known_clean, strict=True):
-            if (plain_ids and names is _IDS) or (texts := texts_of(entry)) in known_clean:
+        for names, texts_of, known_clean in self._free_texts[1:] if plain_ids else self._free_texts:
+            if (texts := texts_of(entry)) in known_clean:
                 continue
             is_clean = True
             for name, text in zip(names, texts, strict=True):
@@ -128,7 +130,8 @@ class Redactor:
                 if len(known_clean) >= _CACHED_TEXTS:
                     known_clean.clear()
                 known_clean.add(texts)
-        if entry.request_path and (hidden := self.path(entry.request_path)) != entry.request_path:
+        path = entry.request_path
+        if path and (hidden := self._path(path, 0)) != path:
             changes["request_path"] = hidden
         is_plain = plain_ids or _UUID.fullmatch(entry.request_id)
         if not is_plain and (hidden := self.text(entry.request_id)) != entry.request_id:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
-from benchmarks import data, measurements, rows_capture, timing
+from auditlog.models import ApiKey, ApiRequestLog, Scope, Site
+from benchmarks import data, measurements, rows_capture, served, timing
 from benchmarks.bench import Bench, Disagreement, Measurement, each, run
 from benchmarks.capture.contestants import CONTESTANTS, NULL
 from benchmarks.data import DAYS, SITES, Plan
 from benchmarks.report import Reach, Row, bytes_text, table, time_text
+from gatebook.entry import Entry, encode_json
 
 NOW = datetime(2026, 11, 24, 14, 40, 30, tzinfo=UTC)
 
@@ -166,6 +171,30 @@ def test_a_contestant_that_records_too_little_is_not_measured(monkeypatch, tmp_p
         pytest.raises(Disagreement, match="null middleware has recorded 0 of 1 requests"),
     ):
         server.probe()
+
+
+@pytest.fixture
+def served_door(transactional_db: None, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
+    """The port of a web server on the tests' own database."""
+    name = connection.settings_dict["NAME"]
+    monkeypatch.setenv("DATABASE_URL", f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}")
+    with served.web_server(tmp_path / "web.log") as port:
+        yield port
+
+
+@pytest.mark.slow
+def test_what_several_senders_send_over_http_is_in_the_book(served_door, site):
+    _, secret = ApiKey.objects.issue(site, "benchmark", [Scope.INGEST])
+    headers = {"X-FilesAPI-Key": secret, "Content-Type": "application/x-ndjson"}
+
+    def body(number: int) -> bytes:
+        return encode_json(Entry(created_at=datetime.now(UTC), request_id=f"r{number}"))
+
+    served.send_at_once(served_door, headers, [[body(1), body(2)], [body(3), body(4)]], entries=1)
+    assert set(ApiRequestLog.objects.values_list("request_id", flat=True)) == {"r1", "r2", "r3", "r4"}
+    twice = body(5)
+    with pytest.raises(Disagreement, match=r'"accepted": 0, "duplicates": 1'):
+        served.send_at_once(served_door, headers, [[twice, twice]], entries=1)
 
 
 @pytest.mark.parametrize(

@@ -522,16 +522,31 @@ def test_what_one_look_calls_plain_holds_no_secret(request_id, username, prefix,
 
 @pytest.mark.parametrize(
     "key",
-    [*KEYS, issued("ya", "29.abcdefghij"), issued("S", "G.abcdefghij.klmnopqrst"), "eyJhbGciOiJI.eyJhIjoxfQ.c2ln"],
+    [
+        *KEYS,
+        # Of words as short as those of plain ids.
+        issued("ya", "29.abcdefghij"),
+        issued("S", "G.abcdefghij.klmnopqrst"),
+        "eyJhbGciOiJI.eyJhIjoxfQ.c2ln",
+        issued("glp", "at-abcdefghij"),
+        issued("xo", "xb-1234567890"),
+        issued("xa", "pp-1-abcdefghij"),
+        issued("sk", "-proj-abcDEF01234-abcdef"),
+        issued("py", "pi-AgEI-cHlwaS5vc-mcCJDU3"),
+        issued("GOC", "SPX-abcdefghij"),
+        issued("AI", "zaSyA1-23456789-abcdefghij-klmnopqrst"),
+        issued("hv", "s.CAESIabcd-efghij1234-567890"),
+    ],
     ids=lambda key: key[:6],
 )
 @pytest.mark.parametrize("field", ["request_id", "user_id", "username", "api_key_id", "api_key_prefix", "request_path"])
 def test_no_issued_key_is_plain(key, field):
-    for around in ("{}", "bob.{}", "{}.bob", "bob@{}", "/{}", "/a/{}/b"):
+    for around in ("{}", "bob.{}", "{}.bob", "bob@{}", "svc-{}", "/{}", "/a/{}/b"):
         assert key not in str(Redactor().entry(entry_with(**{field: around.format(key)})))
 
 
-def test_the_ordinary_is_told_by_one_look(monkeypatch):
+@pytest.mark.parametrize("username", ["bob.builder@example.com", "svc-backup"])
+def test_the_ordinary_is_told_by_one_look(monkeypatch, username):
     def never(self, text):
         raise AssertionError(f"looked closely at {text!r}")
 
@@ -539,7 +554,7 @@ def test_the_ordinary_is_told_by_one_look(monkeypatch):
     entry = entry_with(
         request_id="0b1f0f6e-1111-7222-8333-123456789abc",
         user_id="4711",
-        username="bob.builder@example.com",
+        username=username,
         api_key_prefix="ab12cd34",
         request_path="/api/rest/v1/folders/20260504",
     )
