@@ -235,6 +235,18 @@ def test_what_was_before_the_first_day_asked_for_is_not_read_again(connected, fi
     assert request_ids(site) == ["r00002", "r00003"]
 
 
+def test_after_a_first_day_late_entries_are_found_as_soon_as_ever(connected, files_com, site, monkeypatch):
+    connected.begin_at(ago(hours=3))
+    connected.save()
+    copy(connected)
+    now_is(monkeypatch, connected, minutes=30)
+    files_com.records = [record(1, at=ago(minutes=1))]
+    now_is(monkeypatch, connected, minutes=31)
+    assert request_ids(site) == []
+    now_is(monkeypatch, connected, hours=2)
+    assert request_ids(site) == ["r00001"]
+
+
 # --- From a server that misbehaves -----------------------------------------------------------------
 
 
