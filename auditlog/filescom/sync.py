@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -179,7 +180,9 @@ def _read_again(connection: FilesComConnection, source: Source, now: datetime, u
     if connection.reread_from:
         earliest = max(earliest, connection.reread_from)
     while connection.reread_to and (end := connection.reread_to + AGAIN_EVERY) <= now and time.monotonic() <= until:
-        for age in AGAIN_AT:
+        for age, next_age in zip_longest(AGAIN_AT, AGAIN_AT[1:]):
+            if next_age and end - age + next_age <= now:
+                continue  # after a time away it is due at its next age as well, and read once
             start = max(end - age - AGAIN_EVERY, earliest)
             if start < end - age:
                 _copy(connection, source, start, end - age, synced)
