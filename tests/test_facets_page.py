@@ -24,12 +24,6 @@ PAGE = "/acme/logs/facets"
 AS_FRAGMENT = {"HX-Request": "true", "HX-Target": "facets"}
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch) -> None:
-    """Give a busy machine the time it takes to count."""
-    monkeypatch.setattr("auditlog.dashboard.facets.BUDGET_MS", 60_000)
-
-
 @pytest.fixture
 def visitor(signed_in, staff: User) -> Client:
     return signed_in(staff)

@@ -137,6 +137,16 @@ def test_where_the_time_before_is_not_kept_nothing_is_compared(visitor, site):
     assert "none before" not in page
 
 
+def test_a_time_that_is_not_over_is_compared_with_none(visitor, site):
+    make_entry(site, response_code=500)
+    make_entry(site, response_code=200, created_at=ago(days=2))
+    query = f"?from={ago(days=1):%Y-%m-%dT%H:%MZ}&to={ago(days=-1):%Y-%m-%dT%H:%MZ}"
+    page = visitor.get(f"{PAGE}{query}", follow=True).text
+    assert figures(page)["API requests"] == "1"
+    assert figures(page)["Failures"] == "1 100 %"
+    assert "the time before" not in page.lower()
+
+
 def test_interfaces_stand_by_their_failures(visitor, site):
     write(site, [entry(interface="web", response_code=200) for _ in range(5)])
     write(site, [entry(interface="sftp", response_code=500), entry(interface="sftp", response_code=200)])

@@ -156,7 +156,8 @@ def test_a_name_that_is_the_id_of_another_is_offered_with_its_own_number(visitor
     make_namesakes(site)
     assert offered(visitor, "user:|")["7"] == "3"
     text = accepted(visitor, "user:|", "7")
-    assert text == "user:=7"
+    assert text == accepted(visitor, "user:=|", "7") == "user:=7"
+    assert "7" not in offered(visitor, "user:=7,|")
     assert count_at(visitor, f"/acme/logs/?{urlencode({'user': text.removeprefix('user:')})}") == 3
 
 

@@ -203,12 +203,12 @@ def test_what_is_read_again_is_gone_on_with_after_an_error(behind, files_com, si
     with pytest.raises(SourceError):
         copy(behind)
     behind.refresh_from_db()
-    assert ago(days=1) < behind.reread_to < ago(hours=12)
+    assert ago(days=1) < behind.reread_to < ago(hours=10)
     assert behind.synced_to > ago(minutes=1)  # the newest is in the book all the same
     files_com.asked.clear()
     copy(behind)
     assert request_ids(site) == [f"r{number:05}" for number in range(27)]
-    assert len(files_com.asked) < 200  # of 290 in all
+    assert len(files_com.asked) < 130  # of 213 in all
 
 
 def test_the_newest_entries_do_not_wait_for_what_is_read_again(behind, files_com, site):
@@ -233,6 +233,18 @@ def test_what_was_before_the_first_day_asked_for_is_not_read_again(connected, fi
     files_com.records.append(record(3, at=ago(hours=19)))
     now_is(monkeypatch, connected, hours=30)
     assert request_ids(site) == ["r00002", "r00003"]
+
+
+def test_after_a_first_day_late_entries_are_found_as_soon_as_ever(connected, files_com, site, monkeypatch):
+    connected.begin_at(ago(hours=3))
+    connected.save()
+    copy(connected)
+    now_is(monkeypatch, connected, minutes=30)
+    files_com.records = [record(1, at=ago(minutes=1))]
+    now_is(monkeypatch, connected, minutes=31)
+    assert request_ids(site) == []
+    now_is(monkeypatch, connected, hours=2)
+    assert request_ids(site) == ["r00001"]
 
 
 # --- From a server that misbehaves -----------------------------------------------------------------
@@ -435,14 +447,21 @@ def test_a_command_that_is_killed_and_started_again_loses_nothing(connected, fil
 
 @pytest.mark.slow
 def test_a_command_that_is_killed_while_it_reads_again_goes_on_from_there(behind, files_com, site):
-    for pages in (60, 120):
+    for pages in (40, 80):
         kill_after(pages, files_com)
     behind.refresh_from_db()
     assert ago(days=1) < behind.reread_to < ago(hours=8)
     asked = len(files_com.pages())
     subprocess.run(**command(), check=True, stdout=subprocess.DEVNULL)
     assert request_ids(site) == [f"r{number:05}" for number in range(27)]
-    assert len(files_com.pages()) - asked < 240  # of 290 in all
+    assert len(files_com.pages()) - asked < 170  # of 213 in all
+
+
+def test_after_days_away_each_time_is_read_again_once(behind, files_com, site):
+    FilesComConnection.objects.update(reread_to=ago(days=8))
+    copy(behind)
+    assert request_ids(site) == [f"r{number:05}" for number in range(27)]
+    assert len(files_com.asked) < 1_000  # of 2,304; one for each quarter of an hour, and more for the last ones
 
 
 def test_one_run_of_a_site_at_a_time(connected, files_com, other_site):

@@ -153,7 +153,8 @@ def question_of(request: HttpRequest, site: Site) -> Question:
 
 def found(question: Question) -> dict[str, object]:
     """Ask for what roll-ups know."""
-    before = question.period_before()
+    is_over = question.time.end <= question.now  # part of a time is compared with none
+    before = question.period_before() if is_over else None
     zone = timezone.get_current_timezone()
     volume = in_time(PART_MS, lambda: answers.volume(question, zone))
     interfaces = in_time(PART_MS, lambda: compared(question, before, "interface"))
@@ -164,6 +165,7 @@ def found(question: Question) -> dict[str, object]:
     is_new = last == {} and question.always is None
     newest = max(last.values(), key=lambda entry: entry.created_at) if last else None
     return {
+        "is_over": is_over,
         "is_new": is_new,
         "is_empty": is_new and volume is not None and not volume.total.count,
         "is_last_known": last is not None,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -107,8 +108,7 @@ def _run(connection: FilesComConnection, patience: float, until: float, progress
         start = _start(connection, source, now)
         if connection.reread_to is None:
             # Nothing before a first day that somebody chose.
-            chosen = start + AGAIN_AT[-1] if connection.synced_to else now
-            _advance(connection, reread_to=max(now, chosen))
+            _advance(connection, reread_to=now, reread_from=start if connection.synced_to else None)
         synced = Synced()
         stretch, since = FIRST_STRETCH, start
         while since < now:
@@ -176,10 +176,14 @@ def _start(connection: FilesComConnection, source: Source, now: datetime) -> dat
 def _read_again(connection: FilesComConnection, source: Source, now: datetime, until: float, synced: Synced) -> None:
     """Look for what came late, as far as there is time."""
     # What is about to leave the site would be refused.
-    kept_since = now - timedelta(days=connection.site.retention_days) + AGAIN_EVERY
+    earliest = now - timedelta(days=connection.site.retention_days) + AGAIN_EVERY
+    if connection.reread_from:
+        earliest = max(earliest, connection.reread_from)
     while connection.reread_to and (end := connection.reread_to + AGAIN_EVERY) <= now and time.monotonic() <= until:
-        for age in AGAIN_AT:
-            start = max(end - age - AGAIN_EVERY, kept_since)
+        for age, next_age in zip_longest(AGAIN_AT, AGAIN_AT[1:]):
+            if next_age and end - age + next_age <= now:
+                continue  # after a time away it is due at its next age as well, and read once
+            start = max(end - age - AGAIN_EVERY, earliest)
             if start < end - age:
                 _copy(connection, source, start, end - age, synced)
         if not _advance(connection, reread_to=end):
@@ -228,7 +232,7 @@ def _store(site: Site, source: Source, records: list[dict[str, Any]], synced: Sy
     synced.rejected += len(refused)
 
 
-def _advance(connection: FilesComConnection, **to: datetime) -> bool:
+def _advance(connection: FilesComConnection, **to: datetime | None) -> bool:
     """Note how far it has come; False where somebody has connected to elsewhere, or begun anew, meanwhile."""
     before = {name: getattr(connection, name) for name in to}
     same = FilesComConnection.objects.filter(pk=connection.pk, base_url=connection.base_url, **before)

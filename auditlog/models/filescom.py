@@ -54,6 +54,7 @@ class FilesComConnection(models.Model):
     sealed_key = models.TextField(blank=True, editable=False)
     synced_to = models.DateTimeField(null=True, blank=True, help_text="All up to here is in the book.")
     reread_to = models.DateTimeField(null=True, blank=True, help_text="Late entries were looked for up to here.")
+    reread_from = models.DateTimeField(null=True, blank=True, help_text="Nothing before is looked for.")
     last_run_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True, help_text="Files.com asked not to be asked before.")
     last_error = models.TextField(blank=True)
@@ -104,8 +105,10 @@ class FilesComConnection(models.Model):
     def begin_at(self, moment: datetime) -> None:
         """Let the next run read from `moment` on."""
         self.synced_to = moment + OVERLAP  # from where a run goes back
+        if self.reread_from:
+            self.reread_from = min(self.reread_from, moment)
 
     def save_beside_a_run(self) -> None:
         """Save what people choose; what a run counts meanwhile stays."""
-        chosen = ("base_url", "sealed_key", "synced_to", "reread_to", "last_error", "not_before")
+        chosen = ("base_url", "sealed_key", "synced_to", "reread_to", "reread_from", "last_error", "not_before")
         self.save(update_fields=chosen if self.pk else None)

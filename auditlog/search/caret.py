@@ -45,8 +45,13 @@ def place_at(text: str, at: int) -> Place:
         beside = terms.split(text[colon + 1 : start]) + terms.split(text[stop:end])
     except ValueError:  # in the midst of typing a quote
         beside = []
-    typed = terms.text(text[start:at]).value
-    return Place(key, typed, start, stop, tuple(terms.text(part).value for part in beside), rest)
+    return Place(key, _named(text[start:at]), start, stop, tuple(map(_named, beside)), rest)
+
+
+def _named(part: str) -> str:
+    """Return the text that an alternative names, without a `=` before it."""
+    read = terms.text(part)
+    return read.without_equals().value if read.has_equals else read.value
 
 
 def _reach(text: str, last: str = " ", *, is_closed: bool = True) -> int:

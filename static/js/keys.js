@@ -3,7 +3,9 @@
 "use strict";
 (() => {
   const STORED = "gatebook_single_keys";
-  const FOCUSED = "input, select, textarea, .log-table, #panel"; // there a key acts on what has the focus
+  const FIELDS = "input, select, textarea";
+  const FOCUSED = `${FIELDS}, .log-table, #panel`; // there a key acts on what has the focus, but for those that lead away
+  const AWAY = ["/", "[", "]"];
   let areOff = false;
   try {
     areOff = localStorage.getItem(STORED) === "off";
@@ -13,7 +15,8 @@
 
   // Heard before whoever else listens for keys.
   addEventListener("keydown", (event) => {
-    if (areOff && event.key?.length === 1 && !event.target.closest?.(FOCUSED)) event.stopImmediatePropagation();
+    const kept = AWAY.includes(event.key) ? FIELDS : FOCUSED;
+    if (areOff && event.key?.length === 1 && !event.target.closest?.(kept)) event.stopImmediatePropagation();
   }, true);
 
   document.addEventListener("change", (event) => {

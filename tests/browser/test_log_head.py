@@ -274,6 +274,8 @@ def test_single_keys_are_turned_off_for_this_browser_and_on_again(page: Page):
     page.locator(f"{ROWS} td").first.focus()
     page.keyboard.press("j")  # in the table, keys belong to what has the focus
     expect(page.locator(f"{ROWS} td").first).not_to_be_focused()
+    page.keyboard.press("/")
+    expect(box).not_to_be_focused()
     page.goto(page.locator(f"{ROWS} td[data-column=created_at] a").nth(5).get_attribute("href"))
     expect(page.locator("#around a[rel=prev]")).to_be_visible()
     here = page.url
