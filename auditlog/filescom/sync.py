@@ -43,6 +43,8 @@ AGAIN_AT = (timedelta(hours=1), timedelta(hours=6), timedelta(days=2))
 """At which ages a time is read again: soon for most of what is late; the last is the longest request that is found."""
 AGAIN_EVERY = timedelta(minutes=15)
 """So much is read again at once: little, so that the next minute does not wait; it is a question for each age."""
+AGAIN_SECONDS = 30
+"""What a run takes for reading again, about: after days away new entries come first."""
 
 _SYNC_LOCK = 7008
 
@@ -127,7 +129,7 @@ def _run(connection: FilesComConnection, patience: float, until: float, progress
             elif synced.read - read < FEW:
                 stretch = min(stretch * 2, LONGEST_STRETCH)
         if synced.is_complete:
-            _read_again(connection, source, now, until, synced)
+            _read_again(connection, source, now, min(until, time.monotonic() + AGAIN_SECONDS), synced)
         return synced
     finally:
         source.close()

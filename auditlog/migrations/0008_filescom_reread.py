@@ -12,4 +12,9 @@ class Migration(migrations.Migration):
             name="reread_to",
             field=models.DateTimeField(blank=True, help_text="Late entries were looked for up to here.", null=True),
         ),
+        migrations.AddField(
+            model_name="filescomconnection",
+            name="reread_from",
+            field=models.DateTimeField(blank=True, help_text="Nothing before is looked for.", null=True),
+        ),
     ]

@@ -1,4 +1,4 @@
-r"""The value of a search key: `a,b` is either, `"a,b"` is one, `*` is any text, `\*` the character; so is a first `\=`.
+r"""The value of a search key: `a,b` is either, `"a,b"` is one, `*` is any text, `\*` the character; so is `\=`.
 
 The same grammar serves the form, the URL and the search box; each function here raises ValueError with a sentence.
 """
