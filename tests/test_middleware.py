@@ -668,7 +668,7 @@ def test_kill_9_loses_no_answered_request_and_doubles_none(tmp_path):
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    soon(lambda: len(answered) > 100)
+    soon(lambda: len(answered) > 500 and sink.exists())
     server.send_signal(signal.SIGKILL)
     server.wait()
     for thread in threads:

@@ -32,7 +32,10 @@ def sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wire-js")
     for file in HERE.iterdir():
         shutil.copy(file, directory)
-    done = subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=directory, capture_output=True, text=True)
+    # A registry that is away for a moment is asked again, for a minute and a half.
+    patience = ["--fetch-retries=6", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=20000"]
+    command = [npm, "ci", "--no-audit", "--no-fund", *patience]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True)
     if done.returncode:
         cannot_run(f"The JavaScript SDK cannot be installed: {done.stderr[-500:]}")
     return directory
