@@ -47,7 +47,7 @@ def counts():
         return question.rows().count(), answers.total(question).count, answers.volume(question).total.count
 before = counts()
 rollups.roll_up()
-closing.close_days()
+closing.close_days(question.now + closing.GRACE)
 assert not TouchedHour.objects.exists()
 print(*before, *counts(), len([day for day in closing.open_days() if day.end < question.now]))
 """

@@ -9,6 +9,7 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from config.quickstart import hold
@@ -58,7 +59,7 @@ def test_after_a_killed_supervisor_the_next_start_finds_its_data(quick_start):
 
 def test_killed_parts_come_back(quick_start):
     quick_start.start_and_wait()
-    killed = [one for one in quick_start.processes() if one.ppid() == quick_start.started[-1].pid]
+    killed = psutil.Process(quick_start.started[-1].pid).children()
     assert len(killed) == 3
     for process in killed:
         process.kill()
