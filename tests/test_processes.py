@@ -7,9 +7,11 @@ import signal
 import subprocess
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from config.processes import end, keep_notes, note, stop_orphans
+from tests.quick_start import soon
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def test_children_of_a_killed_orphan_are_found(tmp_path):
     script = "sleep 61 & echo $!; wait"
     environment = {"PATH": os.environ["PATH"], "GATEBOOK_VAR": str(tmp_path)}
     process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True, env=environment)
-    process.stdout.readline()
+    child = psutil.Process(int(process.stdout.readline()))
+    soon(lambda: child.name() == "sleep" and child.environ())  # while one becomes the other it has no environment
     keep_notes(tmp_path / "notes.json", [note(process.pid, signal.SIGTERM)])
     process.kill()
     process.wait()
