@@ -290,7 +290,7 @@ def means(key: str, part: str, value: Any) -> bool:
             return read.value.casefold() == status(value)
         case "site":
             return read.value == str(value.slug)
-    if key in STANDING_IN and read.has_equals:
+    if key in STANDING_IN:
         read = read.without_equals()
     return read.value == str(value)
 

@@ -50,8 +50,7 @@ def place_at(text: str, at: int) -> Place:
 
 def _named(part: str) -> str:
     """Return the text that an alternative names, without a `=` before it."""
-    read = terms.text(part)
-    return read.without_equals().value if read.has_equals else read.value
+    return terms.text(part).without_equals().value
 
 
 def _reach(text: str, last: str = " ", *, is_closed: bool = True) -> int:

@@ -30,7 +30,9 @@ class Text:
     """It begins with `=`, which some keys take for a sign."""
 
     def without_equals(self) -> Text:
-        """Return what follows the sign."""
+        """Return what follows the sign; the same where there is none."""
+        if not self.has_equals:
+            return self
         return replace(self, value=self.value[1:], pattern=self.pattern[1:], has_equals=False)
 
 
