@@ -23,6 +23,7 @@ from gatebook.shipper import Shipper
 from gatebook.sinks import Rejection, SinkUnavailable, StoreSink
 from gatebook.spool import Spool
 from gatebook.spool import current as current_spool
+from tests.quick_start import soon
 
 
 def entry(request_id="r1", **fields):
@@ -79,13 +80,6 @@ def shipper(spool, sink):
     shipper.stop()
 
 
-def until(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def files(spool):
     return sorted(path.name for path in spool.directory.iterdir())
 
@@ -128,13 +122,13 @@ def test_what_is_recorded_is_shipped_once_the_shipper_is_told(spool, sink, shipp
     for number in range(3):
         spool.append(None, entry(str(number)))
         shipper.notice()
-        until(lambda number=number: str(number) in sink.ids)
+        soon(lambda number=number: str(number) in sink.ids)
 
 
 def test_an_idle_shipper_sleeps(spool, sink, shipper):
     spool.append(None, entry())
     shipper.notice()
-    until(lambda: sink.ids)
+    soon(lambda: sink.ids)
     attempts, before = sink.attempts, time.process_time()
     time.sleep(0.5)
     assert sink.attempts == attempts
@@ -149,14 +143,14 @@ def test_while_the_sink_is_away_nothing_is_lost_and_nothing_spins(spool, sink, s
         spool.append(None, entry(str(number)))
         shipper.notice()
         time.sleep(0.1)
-    until(lambda: sink.attempts > 1)
+    soon(lambda: sink.attempts > 1)
     assert sink.attempts < 10
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     sink.failing = None
     spool.append(None, entry("10"))
-    until(lambda: len(sink.ids) == 11)
+    soon(lambda: len(sink.ids) == 11)
     assert sorted(sink.ids, key=int) == [str(number) for number in range(11)]
-    until(lambda: "shipped again" in caplog.text)
+    soon(lambda: "shipped again" in caplog.text)
 
 
 @pytest.mark.parametrize("count", [1, 5, 20])
@@ -166,9 +160,9 @@ def test_the_thread_outlives_a_sink_with_a_bug(spool, sink, shipper, monkeypatch
     for number in range(count):
         spool.append(None, entry(str(number)))
     shipper.notice()
-    until(lambda: sink.attempts > count)
+    soon(lambda: sink.attempts > count)
     sink.failing = None
-    until(lambda: len(sink.ids) == count)
+    soon(lambda: len(sink.ids) == count)
     assert rejected(spool) == []
 
 
@@ -198,10 +192,10 @@ def test_a_first_entry_that_fails_alone_does_not_block_for_ever(spool, sink, shi
     sink.poison = {"bad": ValueError("bug")}
     spool.append(None, entry("bad"))
     shipper.notice()
-    until(lambda: sink.attempts > 2)
+    soon(lambda: sink.attempts > 2)
     assert rejected(spool) == []
     leave_orphan(spool)  # as the spool does with this process's own segment after a minute
-    until(lambda: rejected(spool))
+    soon(lambda: rejected(spool))
     assert set(sink.ids) == {"first of the dead"}
 
 
@@ -293,7 +287,7 @@ def test_an_orphan_that_cannot_be_shipped_now_stays_an_orphan(spool, sink, shipp
 def test_a_running_shipper_adopts_orphans(spool, sink, shipper):
     leave_orphan(spool)
     shipper.notice()
-    until(lambda: sink.ids == ["first of the dead"])
+    soon(lambda: sink.ids == ["first of the dead"])
 
 
 def test_stopping_ships_what_was_just_recorded(spool, sink, shipper):
@@ -346,14 +340,14 @@ def test_a_thread_that_could_not_be_started_is_tried_again(spool, sink, shipper,
         patch.setattr(threading.Thread, "start", refuse)
         shipper.notice()
     shipper.notice()
-    until(lambda: sink.ids == ["1"])
+    soon(lambda: sink.ids == ["1"])
 
 
 def test_a_sink_that_cannot_be_made_keeps_no_request_waiting(settings, tmp_path, caplog):
     settings.GATEBOOK = {"SPOOL": tmp_path / "spool", "SINK": "tests.test_shipper.no_sink"}
     assert recording.record(entry("1"))
     assert recording.record(entry("2"))
-    until(lambda: "no such sink" in caplog.text)
+    soon(lambda: "no such sink" in caplog.text)
     assert current_spool().backlog().segments == 1
 
 
