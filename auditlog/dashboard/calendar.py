@@ -36,7 +36,7 @@ class Dates:
 
     def as_parameters(self) -> dict[str, str | None]:
         """Return the time as an address has it, in the reader's zone."""
-        return {"from": str(self.first), "to": str(self.last)}
+        return {"last": None, "from": str(self.first), "to": str(self.last)}
 
 
 def calendar() -> list[Dates]:

@@ -46,7 +46,7 @@ def dates(question: Question) -> list[Choice]:
     """Return the days, weeks and months of the reader's calendar of which everything is kept."""
     reach = question.now - kept_longest(question)
     return [
-        Choice(span.name, question.query({"last": None, **span.as_parameters()}), question.time == span.time)
+        Choice(span.name, question.query(span.as_parameters()), question.time == span.time)
         for span in calendar()
         if span.time.start >= reach or question.time == span.time
     ]
