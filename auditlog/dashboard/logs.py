@@ -59,7 +59,7 @@ def log_page(request: HttpRequest, site_slug: str) -> HttpResponse:
         note_refusal(request, error)
         return render(request, "logs.html", refused(request, site, error), status=400)
     conditions = sentence.conditions(question)
-    earlier = question.period_before() if question.time.end <= question.now else None  # part of a time says nothing
+    earlier = question.period_before() if question.is_over else None
     with one_snapshot():
         page = in_time(ROWS_BUDGET_MS, lambda: pages.fetch(question))
         if panel.is_asked_alone(request):

@@ -153,8 +153,7 @@ def question_of(request: HttpRequest, site: Site) -> Question:
 
 def found(question: Question) -> dict[str, object]:
     """Ask for what roll-ups know."""
-    is_over = question.time.end <= question.now  # part of a time is compared with none
-    before = question.period_before() if is_over else None
+    before = question.period_before() if question.is_over else None
     zone = timezone.get_current_timezone()
     volume = in_time(PART_MS, lambda: answers.volume(question, zone))
     interfaces = in_time(PART_MS, lambda: compared(question, before, "interface"))
@@ -165,7 +164,7 @@ def found(question: Question) -> dict[str, object]:
     is_new = last == {} and question.always is None
     newest = max(last.values(), key=lambda entry: entry.created_at) if last else None
     return {
-        "is_over": is_over,
+        "is_over": question.is_over,
         "is_new": is_new,
         "is_empty": is_new and volume is not None and not volume.total.count,
         "is_last_known": last is not None,
@@ -312,10 +311,10 @@ def change_words(now: int, before: int) -> str:
 
 def session(question: Question, found: overview.Impersonation) -> Session:
     """Return an impersonation with its words and address."""
-    pair = {"impersonator": found.impersonator, "user": found.user}
-    changes: facets.Changes = {}
-    for key, name in pair.items():
-        changes |= facets.only(key, name, is_shared=found.is_shared)
+    changes = {
+        **facets.only("impersonator", found.impersonator, is_shared=found.is_shared),
+        **facets.only("user", found.user, is_shared=found.is_shared),
+    }
     return Session(
         impersonator=facets.words("impersonator", found.impersonator),
         user=facets.words("user", found.user),

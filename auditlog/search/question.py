@@ -158,6 +158,11 @@ class Question:
         """Return the same question about all the time in which there can be entries."""
         return self.about(self.sites, TimeRange(EPOCH, self.now + TOLERATED_AHEAD))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all of the question's time has passed; part of a time is compared with no other."""
+        return self.time.end <= self.now
+
     def period_before(self) -> Question | None:
         """Return the same question about the time of equal length before; None where not all of that is kept."""
         length = self.time.end - self.time.start
