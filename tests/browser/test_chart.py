@@ -141,7 +141,10 @@ def test_a_chart_that_comes_later_takes_the_place_kept_for_it(page: Page):
     with page.expect_request("**/logs/chart?**"):
         page.goto(f"/acme/logs/?{PAST}")
     expect(page.locator(".facet").first).to_be_visible()
-    before = page.evaluate(PLACES.replace(".chart__plot, ", ""))
+    places = PLACES.replace(".chart__plot, ", "")
+    before = page.evaluate(places)
+    page.evaluate(f"addEventListener('htmx:afterSwap', () => {{ window.atOnce = {places} }})")
     held[0].continue_()
     expect(page.locator(".chart__bar").first).to_be_visible()
-    assert page.evaluate(PLACES.replace(".chart__plot, ", "")) == before
+    assert page.evaluate("window.atOnce") == before  # also in the moment in which the chart came
+    assert page.evaluate(places) == before
