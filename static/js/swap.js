@@ -32,12 +32,16 @@
     place.setAttribute("aria-busy", "true");
   });
 
-  document.addEventListener("htmx:afterRequest", (event) => {
+  // Where none have come there is the link; those given up for the next click keep the old ones.
+  document.addEventListener("htmx:sendError", noneCame);
+  document.addEventListener("htmx:afterRequest", (event) => event.detail.xhr.status && noneCame(event));
+
+  function noneCame(event) {
     const place = document.querySelector("#facets[aria-busy]");
     if (!place || place !== event.detail.elt) return;
-    place.removeAttribute("aria-busy"); // none have come: there is the link
+    place.removeAttribute("aria-busy");
     for (const facet of place.querySelectorAll(".facet")) facet.remove();
-  });
+  }
 
   document.addEventListener("htmx:afterSettle", (event) => {
     if (isPart(event)) return;
