@@ -36,5 +36,9 @@
   function show() {
     document.documentElement.toggleAttribute("data-no-single-keys", areOff);
     for (const box of document.querySelectorAll("[data-single-keys]")) box.checked = !areOff;
+    for (const link of document.querySelectorAll("[data-key]")) {
+      link.title = areOff ? "" : `Key ${link.dataset.key}`;
+      link.ariaKeyShortcuts = areOff ? null : link.dataset.key;
+    }
   }
 })();
