@@ -258,6 +258,8 @@ def iso(name: str, zone: str = "Z") -> str:
         ("q=-interface:web status:success", ""),
         ("q=user:1&filter[user_id]=2", "other"),
         ("q=user:2&filter[user_id]=2", "other"),
+        ("q=user:1", "plain|other"),
+        ("q=user:%3D1", "other"),
         ('q="nothing like it"', ""),
         ("q=last:1h", ""),
         ("q=last:30d", "plain|other|a,b|50%_*"),
