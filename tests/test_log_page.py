@@ -67,6 +67,17 @@ def test_the_page_says_how_many_match_and_in_which_time(visitor, site):
     assert "newest first" in page
 
 
+def test_the_number_holds_once_the_page_itself_is_in_the_book(signed_in, administrator, site, own_entries):
+    reader = signed_in(administrator)
+    make_entry(site)
+    page = reader.get("/acme/logs/?last=15m").text
+    assert write(site, own_entries()).stored == 1
+    [counts], [export] = links(page, "Counts by value"), links(page, "Export")
+    assert sentence(page).startswith("1 API request ")
+    assert count_at(reader, f"?{urlsplit(counts).query}") == 1
+    assert "<h1>Export 1 API request</h1>" in reader.get(export).text
+
+
 def test_an_empty_answer_says_so(visitor, site):
     make_entry(site)
     page = visitor.get("/acme/logs/?user=nobody")
