@@ -93,7 +93,7 @@ def test_the_minutes_around_it_are_those_of_the_same_user(visitor, site):
     )
     page = visitor.get(address(this)).text
     assert nearby(page) == [
-        ["+4 min 05 s", "201", "/after", "1.5 s"],
+        ["+4 min 05 s", "201", "/after", "1,500 ms"],
         ["this one", "200", "PUT /this", "12 ms"],
         [f"{MINUS}2.3 s", "Failure 500", "/before", ""],
     ]
@@ -339,6 +339,17 @@ def test_a_success_is_compared_with_those_before_it(visitor, site):
         page
     )
     assert part(page, "repeats") == part(page, "success") == ""
+
+
+@pytest.mark.parametrize(("duration_ms", "said"), [(0, "0 ms"), (5584, "5,584 ms")])
+def test_a_duration_is_written_one_way_everywhere(visitor, site, duration_ms, said):
+    this = make_entry(site, duration_ms=duration_ms, username="bob")
+    entry_page = visitor.get(address(this).replace("/around", "")).text
+    assert re.search(rf'data-column="duration_ms">\s*<bdi class="facts__text">{said}<', entry_page)
+    assert nearby(visitor.get(address(this)).text)[0][3] == said
+    assert re.search(rf">{said}<", visitor.get("/acme/logs/facets").text)  # among the slowest
+    cell = re.search(r'<td role="cell" data-column="duration_ms".*?</td>', visitor.get("/acme/logs/").text)[0]
+    assert words(cell).strip() == said
 
 
 @pytest.mark.parametrize(
