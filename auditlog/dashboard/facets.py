@@ -355,7 +355,7 @@ def duration_lines(percentiles: Percentiles | None) -> list[tuple[str, str]]:
     if percentiles is None:
         return []
     shares = {"Half": percentiles.p50, "95 %": percentiles.p95, "99 %": percentiles.p99}
-    return [(f"{share} within", rough_words(milliseconds)) for share, milliseconds in shares.items()]
+    return [(f"{share} within about", rough_words(milliseconds)) for share, milliseconds in shares.items()]
 
 
 def shown_error(question: Question, error: TopError, times: Changes) -> Error:
