@@ -121,6 +121,14 @@ def test_a_bad_element_never_sinks_the_good_ones(send, odd, reason):
     assert reason in answer["rejected"][0]["error"]
 
 
+def test_an_address_that_is_none_costs_nothing_but_itself(send):
+    line = {"created_at": ago(minutes=1).isoformat(), "request_id": "0b1f", "request_ip": "300.1.1.1"}
+    assert send(json.dumps(line).encode()).json() == {"accepted": 1, "duplicates": 0, "rejected": []}
+    stored = ApiRequestLog.objects.get(request_id="0b1f")
+    assert stored.request_ip is None
+    assert stored.details == {"request_ip": "300.1.1.1"}
+
+
 def test_sending_again_adds_nothing(send):
     batch = lines(entry(request_id="a"), entry(request_id="b"))
     send(batch)
