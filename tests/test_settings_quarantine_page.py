@@ -53,7 +53,7 @@ def test_a_line_says_when_whose_where_why_and_what_it_was(visitor, site, key):
     assert f'datetime="{QuarantinedLine.objects.get().received_at:%Y-%m-%dT%H:%M:%S}' in cells
     assert "web shop" in cells
     assert "<code>created_at</code>" in cells
-    assert "invalid RFC3339 encoded datetime" in cells
+    assert "expected a date and time in the form of RFC3339" in cells
     assert '{"created_at": "yesterday", "request_id": "x"}' in cells
 
 
