@@ -79,6 +79,23 @@ def test_reasons_that_differ_in_numbers_and_times_are_one(visitor, site, key):
     assert "rubbish" not in chosen
 
 
+def test_the_page_says_how_many_lines_have_other_reasons(visitor, site, key, monkeypatch):
+    monkeypatch.setattr(quarantine, "REASONS", 1)
+    take(key, [b"torn", b"rubbish", b'{"created_at": 1}', b"{}", b"[]"])
+    page = visitor.get(PAGE).text
+    assert whys(page) == [("2", "not JSON, or broken off")]
+    assert "3 for other reasons" in re.sub(r"<[^>]+>", "", page)
+    asking = visitor.get(f"{PAGE}discard?all={QuarantinedLine.objects.latest('pk').pk}").text
+    assert "3 for other reasons" in re.sub(r"<[^>]+>", "", asking)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_the_line_break_that_ends_a_line_is_not_shown_and_others_are(visitor, site, key, end):
+    QuarantinedLine.objects.keep(site, key, [NotTaken(None, "why", f"two\nlines\n{end}")])
+    page = visitor.get(PAGE).text
+    assert (f"two␊lines{'␊' if end else ''}</pre>") in page
+
+
 def test_lines_are_found_by_key_and_by_a_part_of_the_reason_in_any_case(visitor, site, key):
     other, _ = ApiKey.objects.issue(site, "edge proxy", ["ingest"])
     take(key, [b"torn"])
