@@ -59,6 +59,14 @@ def test_the_pointer_reads_a_bar_in_both_zones_and_nothing_moves(log: Page):
     expect(readout).to_be_hidden()
 
 
+def test_the_readout_covers_no_link(log: Page):
+    log.locator(".chart__bar").last.hover()
+    readout = log.locator(".chart__readout").bounding_box()
+    for link in (".chart__zoom", ".chart__summary"):
+        box = log.locator(link).bounding_box()
+        assert readout["x"] + readout["width"] <= box["x"]
+
+
 @pytest.mark.parametrize(("start", "days"), [("21:48", 1), ("00:12", 1), ("14:36", 7), ("07:24", 7)])
 def test_on_a_phone_no_label_of_the_axis_runs_over_the_edge(log: Page, start: str, days: int):
     """The reader's midnight, with its day, is a twentieth of the width from one end or the other."""
