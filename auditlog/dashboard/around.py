@@ -218,7 +218,7 @@ def last_success(site: Site, entry: ApiRequestLog) -> Success | None:
         if success.entry:
             return compared(site, entry, success.entry, f"{missed}The last success {words}:")
         missed = f"None {words}. "
-        none = f"None in the {before_words(entry.created_at - success.since)} before: not one of anyone."
+        none = f"No success of anyone in the {before_words(entry.created_at - success.since)} before."
     return Success(none)
 
 
@@ -236,7 +236,9 @@ def compared(site: Site, entry: ApiRequestLog, success: ApiRequestLog, words: st
             for name, (here, there) in pairs.items()
             if here != there
         ),
-        same=", ".join(heading_of(name) for name, (here, there) in pairs.items() if here == there is not None),
+        same=", ".join(
+            heading_of(name).removesuffix("?") for name, (here, there) in pairs.items() if here == there is not None
+        ),
     )
 
 
