@@ -131,6 +131,7 @@ def ask(site: Site, query: str) -> Question:
         ("last=30d&key=key-5", {"api_key_id", "api_key_prefix"}, 9),
         ("request=r2026", {"request_id"}, DAYS),
         ("last=30d&status=failure&interface=as2", {"interface_failures"}, 9),
+        ("last=30d&code=504", {"code_failures"}, 9),
         ("last=30d&error=md5thatisnot", {"error"}, 9),
         ("last=30d&impersonator=nobody", {"impersonated"}, 9),
         ("last=30d&sort=-duration_ms", {"slowest"}, DAYS),
