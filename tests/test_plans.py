@@ -144,6 +144,13 @@ def test_a_page_is_found_by_its_index(db, book, query, indexes, days):
     assert plan.scanned == set(), plan
 
 
+def test_who_and_what_is_behind_a_code_is_counted_in_one_look_at_its_rows(db, book):
+    question = ask(book, f"from={ago(days=DAYS):%Y-%m-%d}&to={ago(days=1):%Y-%m-%d}&code=504")  # closed days alone
+    plan = plan_of(lambda: answers.counted_at_once(question, list(answers.BY_KEY.values())[5:]))
+    assert plan.indexes == {"code_failures"}
+    assert plan.scanned == set()
+
+
 @pytest.mark.parametrize("sort", ["-created_at", "created_at"])
 def test_who_is_not_met_in_time_is_looked_up(db, book, monkeypatch, sort):
     question = ask(book, f"to={ago(days=1).date()}&user=user-7&sort={sort}")  # closed days alone
