@@ -5,6 +5,7 @@ A page of its own, and the same as a fragment that the log page fetches once its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog
 from auditlog.search import answers, terms
-from auditlog.search.answers import FACETS, ROW_FACETS, STANDING_IN, Facet, Percentiles, TopError
+from auditlog.search.answers import FACETS, STANDING_IN, Counts, Facet, Grouping, Percentiles, TopError
 from auditlog.search.errors import QuestionError
 from auditlog.search.keys import KEYS
 from auditlog.search.question import Question
@@ -35,8 +36,8 @@ from auditlog.search.timerange import LAST
 from gatebook.capture import capture_of
 from gatebook.interfaces import label, value_of
 
-BUDGET_MS = 1_500
-"""All parts together. From roll-ups they take some 50 ms; who counts by user over months would wait for seconds."""
+BUDGET_MS = 2_500
+"""All parts together. From roll-ups they take some 50 ms; who counts by user over months would wait for long."""
 IN_SIGHT = 6
 """Values of a facet that are always in sight; the others unfold."""
 SLOWEST = 5
@@ -148,28 +149,50 @@ def times_of(request: HttpRequest, question: Question) -> Changes:
 
 
 def found(question: Question, times: Changes) -> dict[str, object]:
-    """Ask for all parts in one snapshot: first what roll-ups know, then what only the rows know."""
-    apart = (*ROW_FACETS, *(["site"] if len(question.sites) == 1 else []))
+    """Ask for all parts in one snapshot.
 
-    def facets(keys: list[str]) -> dict[str, Facet | None]:
-        return {key: in_time_left(lambda key=key: answers.facet(question, key)) for key in keys}  # type: ignore[misc]
+    First what roll-ups know, then in one look at the rows what these tell of the same entries, last what leaves one of
+    the conditions out: that may be of very many entries.
+    """
+    groupings = {key: answers.BY_KEY[key] for key in FACETS if key != "site" or len(question.sites) > 1}
+    groupings |= {"durations": answers.BY_DURATION, "errors": answers.BY_ERROR}
+    known = {name: by for name, by in groupings.items() if answers.is_known(question, by)}
+    read = {name: by for name, by in groupings.items() if name not in known and answers.is_of_all(question, by)}
+
+    def each(groupings: Mapping[str, Grouping]) -> dict[str, Counts | None]:
+        return {name: in_time_left(lambda by=by: answers.counted(question, by)) for name, by in groupings.items()}  # type: ignore[misc]
 
     with one_snapshot(), shared_budget(BUDGET_MS):
-        counted = facets([key for key in FACETS if key not in apart])
-        durations = in_time_left(lambda: (answers.percentiles(question),))
-        errors = in_time_left(lambda: answers.top_errors(question))
-        counted |= facets(list(ROW_FACETS))
+        counts = each(known) | at_once(question, read)
+        errors = counts["errors"]
+        top = None if errors is None else in_time_left(lambda: answers.top_errors(question, counts=errors))
         slowest = in_time_left(lambda: answers.slowest(question, SLOWEST))
+        counts |= each({name: by for name, by in groupings.items() if name not in counts})
+    facets = {key: facet_of(key, counts[key]) for key in FACETS if key in counts}
+    durations = counts["durations"]
     return {
         "facets": [
             shown(question, key, facet, times)
-            for key, facet in counted.items()
+            for key, facet in facets.items()
             if is_worth_showing(question, key, facet)
         ],
-        "durations": None if durations is None else duration_lines(*durations),
-        "errors": None if errors is None else [shown_error(question, error, times) for error in errors],
+        "durations": None if durations is None else duration_lines(answers.percentiles_of(durations)),
+        "errors": None if top is None else [shown_error(question, error, times) for error in top],
         "slowest": None if slowest is None else [shown_slow(question, entry) for entry in slowest],
     }
+
+
+def at_once(question: Question, groupings: Mapping[str, Grouping]) -> dict[str, Counts | None]:
+    """Count by all the groupings in one look at the rows; None for each where that takes longer than what is left."""
+    if not groupings:
+        return {}
+    found = in_time_left(lambda: answers.counted_at_once(question, list(groupings.values())))
+    return dict.fromkeys(groupings) if found is None else dict(zip(groupings, found, strict=True))
+
+
+def facet_of(key: str, counts: Counts | None) -> Facet | None:
+    """Return the facet of what was counted by its key, if it was."""
+    return None if counts is None else answers.facet_of(key, counts)
 
 
 def is_worth_showing(question: Question, key: str, facet: Facet | None) -> bool:

@@ -19,6 +19,9 @@ from gatebook.interfaces import value_of
 MOST_VALUES = 500
 """Values of one key, and of a whole text: as many as anyone writes, and the server plans at once."""
 
+FIRST_FAILURE = 400
+"""The Response Code from which on a request is a failure."""
+
 Condition = Callable[[str], Q]
 """Turns one alternative of a value into a condition. Raises ValueError with a sentence."""
 
@@ -76,6 +79,13 @@ def within(column: str) -> Condition:
         return least & most
 
     return condition
+
+
+def code(part: str) -> Q:
+    """A Response Code, or a range; of failures alone they are asked by the index that closed days have of these."""
+    asked = within("response_code")(part)
+    least = None if part == "*" else terms.span(part).least
+    return asked if least is None or least < FIRST_FAILURE else asked & Q(success=False)
 
 
 def address(part: str) -> Q:
@@ -158,7 +168,7 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
     "ip": ("Request IP", address, "192.0.2.7 or 10.0.0.0/8"),
     "request": ("Request-ID", request_id, ""),
     "host": ("Request Host", one_of("request_host"), "*.example.com"),
-    "code": ("Response Code", within("response_code"), "404, 400..499 or >=500"),
+    "code": ("Response Code", code, "404, 400..499 or >=500"),
     "agent": ("User Agent", one_of("user_agent"), "*curl*"),
     "type": ("Error Type", one_of("error_type"), "not-found/*"),
     "error": ("Error", found_in("error_type", "error_message"), "type or message"),
