@@ -24,17 +24,17 @@ from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.durations import exact_words, rough_words
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.text import middle, visible
+from auditlog.dashboard.values import is_plain, means, named, part_of
 from auditlog.models import ApiRequestLog
-from auditlog.search import answers, terms
-from auditlog.search.answers import FACETS, STANDING_IN, Counts, Facet, Grouping, Percentiles, TopError
+from auditlog.search import answers
+from auditlog.search.answers import FACETS, Counts, Facet, Grouping, Percentiles, TopError
 from auditlog.search.errors import QuestionError
 from auditlog.search.keys import KEYS
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot, shared_budget
-from auditlog.search.terms import joined, split, text
+from auditlog.search.terms import joined, split
 from auditlog.search.timerange import LAST
 from gatebook.capture import capture_of
-from gatebook.interfaces import label, value_of
 
 BUDGET_MS = 2_500
 """All parts together. From roll-ups they take some 50 ms; who counts by user over months would wait for long."""
@@ -300,50 +300,6 @@ class Choice:
         return {self.key: joined(chosen) or None, f"-{self.key}": joined(left_out) or None}
 
 
-def means(key: str, part: str, value: Any) -> bool:
-    """Tell whether an alternative means this value and nothing else; for none, whether it means any value."""
-    if value is None:
-        return part == "*"
-    read = text(part)
-    if read.has_wildcard:
-        return False
-    match key:
-        case "interface":
-            return value_of(read.value) == str(value)
-        case "status":
-            return read.value.casefold() == status(value)
-        case "site":
-            return read.value == str(value.slug)
-    if key in STANDING_IN:
-        read = read.without_equals()
-    return read.value == str(value)
-
-
-def is_plain(key: str, part: str) -> bool:
-    """Tell whether an alternative means one value, not a pattern, a range or a network."""
-    read = text(part)
-    match key:
-        case "code":
-            return read.value.isdigit()
-        case "ip":
-            return "/" not in read.value and not read.has_wildcard
-    return not read.has_wildcard
-
-
-def part_of(key: str, value: Any, *, is_shared: bool = False) -> str:
-    """Return the alternative that means this value and nothing else; as pages show it where others share it."""
-    match key:
-        case "interface":
-            name = label(value) if value_of(label(value)) == value else value
-        case "status":
-            name = status(value)
-        case "site":
-            name = value.slug
-        case _:
-            name = str(value)
-    return terms.shown(name) if is_shared else terms.exactly(name)
-
-
 def only(key: str, value: Any, *, is_shared: bool = False) -> Changes:
     """Return the changes to a question that keep the entries with this value under `key`; None is no value."""
     if value is None:
@@ -351,26 +307,11 @@ def only(key: str, value: Any, *, is_shared: bool = False) -> Changes:
     return {key: part_of(key, value, is_shared=is_shared), f"-{key}": None}
 
 
-def status(success: bool) -> str:
-    """Return a status as the key `status` has it."""
-    return "success" if success else "failure"
-
-
 def words(key: str, value: Any) -> SafeString:
     """Return a value as pages write it, cut to what has room."""
     if value is None:
         return SafeString('<span class="facet__none">none</span>')
     return shortened(named(key, value), VALUE_LENGTH)
-
-
-def named(key: str, value: Any) -> str:
-    """Return a value as people call it."""
-    match key:
-        case "interface":
-            return label(value)
-        case "status":
-            return status(value).capitalize()
-    return str(value)
 
 
 def duration_lines(percentiles: Percentiles | None) -> list[tuple[str, str]]:

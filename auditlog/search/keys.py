@@ -31,9 +31,16 @@ def one_of(*columns: str) -> Condition:
 
     def condition(part: str) -> Q:
         text = terms.text(part)
-        return any_of(compared(column, text) for column in columns)
+        return any_of(compared(column, spelling) for column in columns for spelling in spellings(column, text))
 
     return condition
+
+
+def spellings(column: str, text: terms.Text, *cases: Callable[[str], str]) -> Iterable[terms.Text]:
+    """Return the text, and of a path also what request lines carry for it: `/price%20list` for `/price list`."""
+    if column != "request_path":
+        return [text]
+    return dict.fromkeys([text, *(text.percent_encoded(case) for case in cases or [str])])
 
 
 def named(column: str, standing_in: str) -> Condition:
@@ -59,8 +66,13 @@ def found_in(*columns: str) -> Condition:
     """Found anywhere in one of `columns`, in any case."""
 
     def condition(part: str) -> Q:
-        pattern = f"%{terms.text(part).pattern}%"
-        return any_of(Q(**{f"{column}__ilike": pattern}) for column in columns)
+        text = terms.text(part)
+        return any_of(
+            Q(**{f"{column}__ilike": f"%{spelling.pattern}%"})
+            for column in columns
+            # "É" is %C3%89 and "é" %C3%A9, which no comparison takes for the same.
+            for spelling in spellings(column, text, str, str.lower, str.upper)
+        )
 
     return condition
 
