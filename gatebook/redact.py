@@ -9,7 +9,8 @@ from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
 
-from gatebook.entry import TEXT_LIMITS, Entry
+from gatebook.api_keys import keyed_digest
+from gatebook.entry import INDEXED_LIMIT, TEXT_LIMITS, Entry
 from gatebook.running_text import HIDDEN, NO_VALUE, secret_values
 from gatebook.secret_names import NAMESPACES, SecretNames, folder_kind
 
@@ -27,7 +28,8 @@ _ISSUED = re.compile(
     r"|pypi-A[\w-]{15,}|SG\.[\w-]{10,}\.[\w-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}"
     r"|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
     r"|(?:bot)?\d{6,12}:AA[\w-]{30,}"  # Telegram
-    r"|[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's links for a new password
+    # Django's links for a new password, allauth's begin with the user; ids such as `worker-<hex>` stand for themselves.
+    r"|(?<=[^\w.:@|+~-])(?:[A-Za-z0-9_]{1,13}-)?[a-z0-9]{6}-[0-9a-f]{32}(?![\w-])"
     r"|(?P<jwt>eyJ[\w-]*+(?:\.[\w-]*+)*+)"
     r")"
     r"|(?<=/services/)T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/\w{10,}"  # Slack's webhooks
@@ -51,6 +53,7 @@ _KEY_LIKE = re.compile(
 )
 _FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.IGNORECASE)
+_DIGEST = re.compile(r"-[0-9a-f]{16}\Z")
 
 # What most entries hold, told by one look: nothing above finds anything here. Issued keys without `_` and `:` have
 # longer words than these ids or begin as is said; folders of a path that are as short as these hide no key.
@@ -134,7 +137,7 @@ class Redactor:
         if path and (hidden := self._path(path, 0)) != path:
             changes["request_path"] = hidden
         is_plain = plain_ids or _UUID.fullmatch(entry.request_id)
-        if not is_plain and (hidden := self.text(entry.request_id)) != entry.request_id:
+        if not is_plain and (hidden := self.request_id(entry.request_id)) != entry.request_id:
             changes["request_id"] = hidden
         if entry.details and (details := self._details(entry.details)) != entry.details:
             changes["details"] = details
@@ -150,6 +153,21 @@ class Redactor:
             text = _WORD.sub(self._word, text)
         text = self._anywhere(text)
         return self._pairs(text) if "=" in text or ":" in text or "('" in text or '("' in text or "--" in text else text
+
+    def request_id(self, text: str) -> str:
+        """Return a Request-ID, as entries hold it, without its secrets.
+
+        One that had any ends in a digest of the whole, so that distinct ones stay distinct and equal ones equal.
+        """
+        if HIDDEN in text and (digest := _DIGEST.search(text)):
+            before = text[: digest.start()]
+            if self.text(before) == before:
+                return text  # a door on the way here has done it
+        hidden = self.text(text)
+        if hidden == text:
+            return text
+        marked = f"{hidden}-{keyed_digest(text)}"
+        return marked if len(marked) <= INDEXED_LIMIT else f"{HIDDEN}-{keyed_digest(text)}"
 
     def _hide(self, secret: str, why: str) -> str:
         """Return what stands for a secret; `why` is the name it went by, or its shape."""

@@ -129,6 +129,16 @@ def test_sending_again_adds_nothing(send):
     assert len(stored()) == 3
 
 
+@pytest.mark.parametrize("form", ["gateway-{:032x}", "key-{:032x}", "https://bob:{:08}@example.com"])
+def test_requests_of_one_moment_are_all_kept_once_where_their_ids_look_secret(send, form):
+    at = ago(minutes=5).isoformat()
+    batch = lines(*[minimal(form.format(number), created_at=at) for number in (1, 2)])
+    assert send(batch).json() == {"accepted": 2, "duplicates": 0, "rejected": []}
+    assert send(batch).json() == {"accepted": 0, "duplicates": 2, "rejected": []}
+    written_out = lines(*[minimal(request_id, created_at=at) for request_id in stored()])
+    assert send(written_out).json() == {"accepted": 0, "duplicates": 2, "rejected": []}
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP"])
 def test_gzip_is_unpacked_also_in_several_members(send, encoding):
     packed = gzip.compress(lines(entry(request_id="a")) + b"\n") + gzip.compress(lines(entry(request_id="b")))

@@ -25,6 +25,7 @@ from auditlog.search import pages
 from auditlog.search.snapshot import OutOfBudget
 from auditlog.store.writer import write
 from gatebook.ids import new_id
+from gatebook.redact import Redactor
 from tests.book import ago, entry, make_entry
 
 DOOR = "/api/rest/v1/api_request_logs"
@@ -223,6 +224,8 @@ def iso(name: str, zone: str = "Z") -> str:
         ("filter[request_id]=a,b", ""),
         ("filter[request_id]=50%25_*", "50%_*"),
         ("filter[request_id]=nowhere", ""),
+        ("filter[request_id]=*", ""),
+        ("filter[request_id]=nowhere,plain", "plain"),
         # Booleans of each client.
         *[(f"filter[success]={text}", "plain") for text in ("True", "true", "1", "TRUE")],
         *[(f"filter[success]={text}", "other|a,b|50%_*") for text in ("False", "false", "0")],
@@ -267,6 +270,13 @@ def iso(name: str, zone: str = "Z") -> str:
 )
 def test_a_filter_finds(ask, parameters, found):
     assert set(ids(ask(parameters))) == set(filter(None, found.split("|")))
+
+
+def test_a_request_id_is_found_as_it_was_sent_though_a_secret_in_it_is_hidden(ask, site):
+    hidden = Redactor().request_id(f"key-{7:032x}")
+    make_entry(site, request_id=hidden)
+    for request_id in (hidden, f"key-{7:032x}"):
+        assert ids(ask({"filter[request_id]": request_id})) == [hidden]
 
 
 @pytest.mark.usefixtures("rows")

@@ -203,6 +203,19 @@ def test_a_line_without_its_secrets_is_still_one_that_can_be_sent_again(visitor,
         assert "hunter2" not in shown
 
 
+@pytest.mark.parametrize("form", ["key-{:032x}", "token={}-1", "/reset/{:032x}", "{}" + "a" * 300 + " token=x"])
+def test_lines_whose_request_ids_differ_in_a_secret_are_sent_again_each_once(visitor, site, key, form):
+    days, key.site.retention_days = site.retention_days, 7
+    at = ago(days=9).isoformat()
+    sent = [line(0, request_id=form.format(number), created_at=at) for number in (1, 2)]
+    take(key, sent)
+    key.site.retention_days = days
+    assert take(key, sent[:1]).accepted == 1
+    page = visitor.post(f"{PAGE}again", {"reason": "", "all": QuarantinedLine.objects.latest("pk").pk}, follow=True)
+    assert "Sent again: 1 accepted, 1 already in the book." in page.text
+    assert ApiRequestLog.objects.count() == 2
+
+
 def test_one_line_is_discarded(visitor, site, key):
     take(key, [b"first", b"second"])
     page = visitor.post(f"{PAGE}discard", {"line": QuarantinedLine.objects.latest("pk").pk}, follow=True).text

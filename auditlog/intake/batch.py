@@ -16,13 +16,14 @@ from auditlog.models import ApiKey, QuarantinedLine, Site
 from auditlog.models.quarantine import LINE_LIMIT, NotTaken
 from auditlog.store.writer import Rejection, write
 from gatebook.conf import conf
-from gatebook.entry import FIELDS, Entry, clean, text_of
-from gatebook.redact import Redactor
+from gatebook.entry import FIELDS, Entry, clean, stored_request_id, text_of
+from gatebook.redact import HIDDEN, Redactor
 
 ERROR_LIMIT = 300
 """Characters of a reason: some repeat what the sender wrote."""
 
 _NAMED = {*FIELDS, "site", "success"}
+_REQUEST_ID = re.compile(r'(?<="request_id")\s*+:\s*+"([^"\\]++)"')
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])|\\(/)")
 
 
@@ -102,8 +103,14 @@ def _shown(line: bytes | Rejected, redactor: Redactor) -> str:
     """Return the beginning of a line without its secrets, whatever it is."""
     # More than is kept, or a secret that is cut in two would not be known for one.
     text = line.excerpt if isinstance(line, Rejected) else text_of(line[: 2 * LINE_LIMIT])
-    text = redactor.text(_ESCAPED.sub(_plain, text))
-    return '"'.join(redactor.path(part) for part in text.split('"'))[:LINE_LIMIT]
+    text = _ESCAPED.sub(_plain, text)
+    sent, text = _REQUEST_ID.search(text), redactor.text(text)
+    text = '"'.join(redactor.path(part) for part in text.split('"'))
+    if sent and (left := _REQUEST_ID.search(text)) and HIDDEN in left[1]:
+        # As an entry holds it, so that it is told from others, and is the same, when the line is sent again.
+        request_id = redactor.request_id(stored_request_id(sent[1]))
+        text = text[: left.start(1)] + request_id + text[left.end(1) :]
+    return text[:LINE_LIMIT]
 
 
 def _plain(escape: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from auditlog.models import Site
 from auditlog.search import terms
-from gatebook.entry import stored_request_id
+from auditlog.search.request_ids import sent_as
 from gatebook.interfaces import value_of
 
 MOST_VALUES = 500
@@ -95,9 +95,9 @@ def interface(part: str) -> Q:
 
 
 def request_id(part: str) -> Q:
-    """The Request-ID, however long the one that was sent."""
+    """The Request-ID, as it was sent or is shown."""
     text = terms.text(part)
-    return Q(request_id__like=text.pattern) if text.has_wildcard else Q(request_id=stored_request_id(text.value))
+    return Q(request_id__like=text.pattern) if text.has_wildcard else sent_as(text.value)
 
 
 def site(part: str) -> Q:
