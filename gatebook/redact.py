@@ -256,10 +256,10 @@ class Redactor:
         if depth >= _MAX_NESTING:
             return self._hide(value, "encoded too often") if "%25" in value else value
         plain = unquote(value)
+        if plain == value:  # what is not hidden by name here is looked for in the text around it, as a whole
+            return self._parameters(value, depth + 1) if "=" in value else value
         hidden = self._path(plain, depth + 1)
-        if hidden == plain:
-            return value
-        return hidden if plain == value else quote(hidden, safe="/[]:,+")
+        return value if hidden == plain else quote(hidden, safe="/[]:,+")
 
     def _anywhere(self, text: str) -> str:
         """Hide what is secret wherever it stands."""

@@ -45,6 +45,9 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJlLW9mLWJvYg"
         ("/a?password=a=b", "/a?password=[redacted]"),
         ("/a?next=%2Fcb%3Ftoken%3Dabc", "/a?next=/cb%3Ftoken%3D[redacted]"),
         ("/a?next=/cb?token=abc", "/a?next=/cb?token=[redacted]"),
+        ("/a?x=%zz=token=abc", "/a?x=%zz=token=[redacted]"),
+        ("/a?x=%zz/reset/aB3dE5gH7jK9", "/a?x=%zz/reset/[redacted]"),
+        ("/a?x=%zz='password':'abc'", "/a?x=%zz='password':[redacted]"),
         ("/a?p%3Dq=1&token%3Dabc", "/a?p%3Dq=1&token%3D[redacted]"),
         (f"/a?x={JWT}", "/a?x=[redacted]"),
         (f"/verify/{JWT}/", "/verify/[redacted]/"),
@@ -648,6 +651,15 @@ def test_hostile_length_costs_in_proportion(piece):
     usual = min(seconds(short) for _ in range(3))
     # Eight times the length: about eight times the work, and sixty-four times where something is quadratic.
     assert any(seconds(long) < max(24 * usual, 0.1) for _ in range(3))
+
+
+@pytest.mark.parametrize("piece", ["x=%zz&", '%"', "=%", "a=b=%;", "%{'a':"])
+def test_text_in_which_nothing_is_encoded_is_read_once_from_end_to_end(monkeypatch, piece):
+    looked_at = []
+    look = Redactor._anywhere
+    monkeypatch.setattr(Redactor, "_anywhere", lambda self, text: looked_at.append(text) or look(self, text))
+    redact(f"/a?{piece * 500}")
+    assert len(looked_at) == 1
 
 
 def test_hidden_values_say_so():
