@@ -216,6 +216,36 @@ def test_lines_whose_request_ids_differ_in_a_secret_are_sent_again_each_once(vis
     assert ApiRequestLog.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        r"C:\\u0041bc",
+        r"dir\\u006eew",
+        r"a\\/b",
+        r"x\\u0022y",
+        r"\\\\u0041",
+        r"\\\u0041",
+        r"\u0041\/b",
+        r"a\tb\nc",
+        "a\\\\",
+    ],
+)
+def test_a_line_is_sent_again_as_it_was_sent_whatever_is_escaped_in_it(visitor, site, key, message):
+    days, key.site.retention_days = site.retention_days, 7
+    sent = line(1, error_message="MESSAGE").replace(b"MESSAGE", message.encode())
+    take(key, [sent])
+    key.site.retention_days = days
+    visitor.post(f"{PAGE}again", {"line": QuarantinedLine.objects.get().pk})
+    assert ApiRequestLog.objects.get().error_message == json.loads(sent)["error_message"]
+
+
+@pytest.mark.parametrize("message", [r"/a?token\\u003dabc123", r"/a?x=1\\u0026token\\u003dabc123"])
+def test_a_secret_between_signs_that_are_escaped_twice_is_hidden(site, key, message):
+    sent = line(1, error_message="MESSAGE", site="nowhere").replace(b"MESSAGE", message.encode())
+    take(key, [sent])
+    assert "abc123" not in QuarantinedLine.objects.get().line
+
+
 def test_one_line_is_discarded(visitor, site, key):
     take(key, [b"first", b"second"])
     page = visitor.post(f"{PAGE}discard", {"line": QuarantinedLine.objects.latest("pk").pk}, follow=True).text
