@@ -14,6 +14,7 @@ from django.db.models import Q
 from auditlog.models import Site
 from auditlog.search import terms
 from auditlog.search.request_ids import sent_as
+from gatebook.entry import MAX_CODE, MAX_MILLISECONDS
 from gatebook.interfaces import value_of
 
 MOST_VALUES = 500
@@ -62,8 +63,8 @@ def found_in(*columns: str) -> Condition:
     return condition
 
 
-def within(column: str) -> Condition:
-    """A number in a range, or `*` for any."""
+def within(column: str, largest: int) -> Condition:
+    """A number in a range, or `*` for any; no entry has more than `largest`."""
 
     def condition(part: str) -> Q:
         if part == "*":
@@ -72,8 +73,11 @@ def within(column: str) -> Condition:
         if span.least == span.most:
             return Q(**{column: span.least})
         least = Q() if span.least is None else Q(**{f"{column}__gte": span.least})
-        most = Q() if span.most is None else Q(**{f"{column}__lte": span.most})
-        return least & most
+        if span.most is None:
+            return least
+        # Django leaves a bound out that the column cannot hold, and with it that there is a number at all.
+        most = {f"{column}__lte": span.most} if span.most < largest else {f"{column}__isnull": False}
+        return least & Q(**most)
 
     return condition
 
@@ -158,12 +162,12 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
     "ip": ("Request IP", address, "192.0.2.7 or 10.0.0.0/8"),
     "request": ("Request-ID", request_id, ""),
     "host": ("Request Host", one_of("request_host"), "*.example.com"),
-    "code": ("Response Code", within("response_code"), "404, 400..499 or >=500"),
+    "code": ("Response Code", within("response_code", MAX_CODE), "404, 400..499 or >=500"),
     "agent": ("User Agent", one_of("user_agent"), "*curl*"),
     "type": ("Error Type", one_of("error_type"), "not-found/*"),
     "error": ("Error", found_in("error_type", "error_message"), "type or message"),
     "status": ("Status", choice(success=Q(success=True), failure=Q(success=False)), "success or failure"),
-    "duration": ("Duration", within("duration_ms"), ">2000 (milliseconds)"),
+    "duration": ("Duration", within("duration_ms", MAX_MILLISECONDS), ">2000 (milliseconds)"),
     "site": ("Site", site, "acme-eu"),
 }
 """Key → (its label, what it asks, an example)."""
