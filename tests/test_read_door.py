@@ -272,6 +272,13 @@ def test_a_filter_finds(ask, parameters, found):
     assert set(ids(ask(parameters))) == set(filter(None, found.split("|")))
 
 
+def test_too_many_parameters_are_refused_as_clients_read_it(ask):
+    answer = ask("&".join(f"filter[user_id][]={number}" for number in range(1001)))
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "bad-request/too-many-parameters"
+    assert answer.json()["error"] == "There are more than 1,000 parameters; send fewer."
+
+
 def test_a_request_id_is_found_as_it_was_sent_though_a_secret_in_it_is_hidden(ask, site):
     hidden = Redactor().request_id(f"key-{7:032x}")
     make_entry(site, request_id=hidden)
