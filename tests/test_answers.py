@@ -73,6 +73,7 @@ QUESTIONS = (
     "last=7d&-type=denied",
     "last=7d&status=failure&q=list -lost",
     "last=7d&q=api:files.* api:*.list",
+    "last=7d&code=99999",
 )
 
 
@@ -99,6 +100,19 @@ def test_a_facet_counts_the_rows_that_meet_all_conditions_but_its_own(book, quer
         assert dict(facet.values) == dict(counted), key
         assert [count for _, count in facet.values] == sorted(counted.values(), reverse=True)
         assert not facet.has_more
+
+
+@pytest.mark.parametrize("query", QUESTIONS)
+def test_what_is_counted_in_one_look_is_what_is_counted_apart(book, query):
+    question = ask(book, query)
+    groupings = {**answers.BY_KEY, "durations": answers.BY_DURATION, "errors": answers.BY_ERROR}
+    of_all = {name: by for name, by in groupings.items() if answers.is_of_all(question, by)}
+    for name, counts in zip(of_all, answers.counted_at_once(question, list(of_all.values())), strict=True):
+        apart = answers.counted(question, of_all[name])
+        if name == "errors":  # apart, it is asked where failures are looked for
+            counts = Counter({error: requests for error, requests in counts.items() if error[0] is not None})
+            apart = Counter({error: requests for error, requests in apart.items() if error[0] is not None})
+        assert counts == apart, name
 
 
 def test_a_facet_names_the_most_frequent_and_says_that_there_are_more(site):

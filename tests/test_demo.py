@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -107,6 +108,14 @@ def test_paths_hold_no_secrets_and_nothing_was_cut(half_a_year):
     for _, entry in half_a_year:
         assert entry.request_path == Redactor().path(entry.request_path or "")
         assert "cut" not in entry.details
+
+
+def test_paths_are_percent_encoded_but_not_over_ftp_and_sftp(half_a_year):
+    names = {entry.interface: set() for _, entry in half_a_year}
+    for _, entry in half_a_year:
+        names[entry.interface].update(re.findall("price(?: |%20)list|r(?:é|%C3%A9)sum", entry.request_path or ""))
+    assert names["sftp"] == names["ftp"] == {"price list", "résum"}
+    assert names["web"] == names["restapi"] == {"price%20list", "r%C3%A9sum"}
 
 
 def test_days_are_busier_than_nights_and_weekdays_than_weekends(half_a_year):

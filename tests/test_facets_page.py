@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from auditlog.models import Site
+from auditlog.search import answers
 from auditlog.search.snapshot import OutOfBudget
 from auditlog.store import rollups
 from auditlog.store.writer import write
@@ -323,21 +324,32 @@ def test_a_bad_question_is_refused_with_the_log_pages_sentences(visitor, query, 
 
 def test_a_part_that_takes_too_long_says_so_and_the_others_stand(visitor, site, monkeypatch):
     make_entry(site, interface="dav", username="alice", duration_ms=5)
-    from auditlog.search import answers
 
-    ask = answers.facet
+    def too_long(question, groupings):
+        raise OutOfBudget
 
-    def only_roll_ups(question, key):
-        if key in answers.ROW_FACETS:
-            raise OutOfBudget
-        return ask(question, key)
-
-    monkeypatch.setattr("auditlog.search.answers.facet", only_roll_ups)
+    monkeypatch.setattr("auditlog.search.answers.counted_at_once", too_long)
     page = visitor.get(PAGE).text
     assert counts(page, "Interface") == {"WebDAV": 1}
     assert counts(page, "User") == {}
     assert page.count("Too much to count in time: narrow it.") == len(answers.ROW_FACETS)
     assert "5 ms" in page
+
+
+def test_what_leaves_a_condition_out_is_asked_last(visitor, site, monkeypatch):
+    make_entry(site, username="alice", request_ip="192.0.2.1")
+    counted = answers.counted
+
+    def slow_users(question, by):
+        if by is answers.BY_KEY["user"]:
+            connection.cursor().execute("SELECT pg_sleep(60)")
+        return counted(question, by)
+
+    monkeypatch.setattr("auditlog.search.answers.counted", slow_users)
+    monkeypatch.setattr("auditlog.dashboard.facets.BUDGET_MS", 2_000)
+    page = visitor.get(f"{PAGE}?user=alice").text
+    assert counts(page, "Request IP") == {"192.0.2.1": 1}
+    assert page.count("Too much to count in time: narrow it.") == 1
 
 
 def test_all_parts_share_one_budget_that_the_server_keeps(visitor, site, monkeypatch):

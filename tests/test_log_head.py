@@ -313,6 +313,81 @@ def test_an_empty_answer_offers_each_way_that_leads_somewhere(visitor, site):
         assert count_at(visitor, address) == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("interface=sf", "Did you mean SFTP (4)?"),
+        ("interface=ebDA", "Did you mean WebDAV (2)?"),
+        ("user=BOB", "Did you mean bob (1), svc-bob (3) or bob@acme.example (2)?"),
+        ("user=%3DBOB", "Did you mean bob (1), svc-bob (3) or bob@acme.example (2)?"),
+        ("user=bob@&interface=sftp", "Did you mean bob@acme.example (2)?"),
+        ("user=bob@&interface=sftp&-api=none&q=files", "Did you mean bob@acme.example (2)?"),
+        ("q=files user:bob@ interface:sftp", "Did you mean bob@acme.example (2)?"),
+        ("code=40", "Did you mean 404 (3)?"),
+        ("host=EU.example.com", "Did you mean eu.example.com (7)?"),
+    ],
+)
+def test_an_empty_answer_offers_the_values_that_were_probably_meant(visitor, site, query, said):
+    users = ["bob", "svc-bob", "svc-bob", "svc-bob", "bob@acme.example", "bob@acme.example", "the-bobs"]
+    for number, user in enumerate(users):
+        fields = {"interface": "sftp" if "@" in user or user in ("bob", "the-bobs") else "web"}
+        fields |= {"interface": "dav"} if number in (1, 2) else {}
+        fields |= {"response_code": 404} if user == "svc-bob" else {"response_code": 200}
+        make_entry(site, username=user, request_host="eu.example.com", request_path="/files", **fields)
+    page = visitor.get(f"/acme/logs/?{query}", follow=True).text
+    assert said in explained(page)
+    hits = re.findall(r'<a href="([^"]*)"><bdi>[^<]*</bdi></a> \((\d+)\)', page)
+    assert len(hits) == said.count("(")
+    for address, requests in hits:
+        assert count_at(visitor, unescape(address)) == int(requests)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "user=BO*",
+        "user=BOB,Eve",
+        "-user=*",
+        "user=nobody",
+        "path=/FILES",
+        "user=BOB&-user=bob",
+        "q=user:*b* user:BOB",
+        "user=bob&interface=sf&status=success",
+        "user=bob&api=other",
+        "code=400..499",
+        "ip=10.0.0.0/9",
+    ],
+)
+def test_nothing_is_guessed_of_what_is_no_single_value_or_does_not_lead_anywhere(visitor, site, query):
+    make_entry(site, username="bob", interface="sftp", api_name="files", response_code=500, request_path="/files")
+    make_entry(site, username="bobby", api_name="other", response_code=200, request_path="/files")
+    page = explained(visitor.get(f"/acme/logs/?{query}", follow=True).text)
+    assert "Nothing matches" in page
+    assert "Did you mean" not in page
+
+
+def test_a_guess_that_takes_too_long_is_left_out(visitor, site, monkeypatch):
+    def too_long(*_, **__):
+        raise OutOfBudget
+
+    make_entry(site, username="bob")
+    monkeypatch.setattr("auditlog.search.answers.facet", too_long)
+    page = visitor.get("/acme/logs/?user=Bob")
+    assert page.status_code == 200
+    assert "It is “User Bob” that leaves nothing." in explained(page.text)
+    assert "Did you mean" not in page.text
+
+
+def test_a_guess_of_what_an_attacker_wrote_is_text(visitor, site):
+    make_entry(site, username="bob<script>alert(1)</script>\u202e\r\nx" + "y" * 100)
+    page = visitor.get("/acme/logs/?user=BOB").text
+    assert "Did you mean bob<script>alert(1)</script>⟨U+202E⟩␍…yyy" in explained(page)
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
+    (address,) = re.findall(r'<a href="([^"]*)"><bdi>bob', page)
+    assert count_at(visitor, unescape(address)) == 1
+
+
 def test_a_value_that_would_escape_the_wildcard_behind_it_is_not_offered_wider(visitor, site):
     make_entry(site, username="ACME*")
     assert "that contains" not in explained(visitor.get("/acme/logs/?user=ACME%5C").text)

@@ -131,6 +131,7 @@ def ask(site: Site, query: str) -> Question:
         ("last=30d&key=key-5", {"api_key_id", "api_key_prefix"}, 9),
         ("request=r2026", {"request_id"}, DAYS),
         ("last=30d&status=failure&interface=as2", {"interface_failures"}, 9),
+        ("last=30d&code=504", {"code_failures"}, 9),
         ("last=30d&error=md5thatisnot", {"error"}, 9),
         ("last=30d&impersonator=nobody", {"impersonated"}, 9),
         ("last=30d&sort=-duration_ms", {"slowest"}, DAYS),
@@ -141,6 +142,13 @@ def test_a_page_is_found_by_its_index(db, book, query, indexes, days):
     assert indexes <= plan.indexes, plan
     assert plan.days <= days, plan
     assert plan.scanned == set(), plan
+
+
+def test_who_and_what_is_behind_a_code_is_counted_in_one_look_at_its_rows(db, book):
+    question = ask(book, f"from={ago(days=DAYS):%Y-%m-%d}&to={ago(days=1):%Y-%m-%d}&code=504")  # closed days alone
+    plan = plan_of(lambda: answers.counted_at_once(question, list(answers.BY_KEY.values())[5:]))
+    assert plan.indexes == {"code_failures"}
+    assert plan.scanned == set()
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "created_at"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -146,6 +147,63 @@ def test_a_key_finds_what_it_says(book, query, names):
     assert found(question) == set(names.split())
     assert answers.total(question).count == len(names.split())
     assert {row.request_id for row in pages.fetch(question).rows} == set(names.split())
+
+
+PATHS = {
+    "encoded": "/Shared/price%20list%207516.xlsx",
+    "plain": "/Finance/price list 7516.xlsx",
+    "accents": "/Legal/r%C3%A9sum%C3%A9-1304.pdf",
+    "lower": "/legal/r%c3%a9sum%c3%a9.pdf",
+    "capital": "/Berichte/%C3%9Cbersicht.pdf",
+    "likeness": "/Shared/price%2010list",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"price list"', "encoded plain"),
+        ('"Price List 7516"', "encoded plain"),
+        ('"price l*.xlsx"', "encoded plain"),
+        ("price%20list", "encoded"),
+        ("résumé", "accents lower"),
+        ("RÉSUMÉ", "accents lower"),
+        ("übersicht", "capital"),
+        ('-"price list"', "accents lower capital likeness"),
+        ('path:"*/price list*"', "encoded plain"),
+        ('path:"/Shared/price list 7516.xlsx"', "encoded"),
+        ('path:"/Finance/price list 7516.xlsx",*résumé*', "plain accents"),
+        ("path:/Berichte/*übersicht*", ""),
+        ('-path:"* list*"', "accents lower capital likeness"),
+        (r"path:\**", ""),
+    ],
+)
+def test_a_path_is_found_by_its_name_as_people_write_it(site, text, names):
+    write(site, [entry(request_id=name, request_path=path) for name, path in PATHS.items()])
+    query = QueryDict(mutable=True)
+    query["q"] = text
+    question = ask(site, query.urlencode())
+    assert found(question) == set(names.split())
+    assert answers.total(question).count == len(names.split())
+
+
+@pytest.mark.parametrize(
+    ("query", "times"),
+    [
+        ("q=report", 1),
+        ("q=-50%25_*x", 1),
+        ("path=/api/*/a%2520b", 1),
+        ("-path=/a?b=[c],/d", 2),
+        ("q=price+list", 2),
+        ('q="price list"', 2),
+        ("q=é", 3),
+        ("path=/a b/é*", 2),
+        ("-path=/a b", 2),
+    ],
+)
+def test_a_path_is_compared_with_a_second_spelling_only_where_there_is_one(site, query, times):
+    asked = str(ask(site, query).rows().query)
+    assert len(re.findall(r'request_path"? (?:LIKE|ILIKE|=)', asked)) == times
 
 
 @pytest.mark.parametrize(

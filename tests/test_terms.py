@@ -49,6 +49,23 @@ def test_a_star_is_a_wildcard_and_everything_else_itself(part, text):
     assert terms.text(part) == text
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "pattern"),
+    [
+        ("price list", "price%20list", r"price\%20list"),
+        ("résumé*", "r%C3%A9sum%C3%A9*", r"r\%C3\%A9sum\%C3\%A9%"),
+        (r"a\\\\b", "a%5C%5Cb", r"a\%5C\%5Cb"),
+        (r"{\"<a>\"}^`|#", "%7B%22%3Ca%3E%22%7D%5E%60%7C%23", r"\%7B\%22\%3Ca\%3E\%22\%7D\%5E\%60\%7C\%23"),
+        (r"50%_\*", "50%_*", r"50\%\_*"),
+        ("50%\\", "50%%5C", r"50\%\%5C"),
+        ("/a?b=[c]&d=~'(e)!$+;,@:-.", "/a?b=[c]&d=~'(e)!$+;,@:-.", r"/a?b=[c]&d=~'(e)!$+;,@:-."),
+    ],
+)
+def test_a_text_is_spelt_as_request_lines_carry_it(part, value, pattern):
+    spelt = terms.text(part).percent_encoded()
+    assert (spelt.value, spelt.pattern) == (value, pattern)
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_exactly_means_one_text_and_nothing_else(value):
     (part,) = terms.split(terms.exactly(value))

@@ -5,6 +5,7 @@ A page of its own, and the same as a fragment that the log page fetches once its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,20 +23,20 @@ from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.text import middle, visible
+from auditlog.dashboard.values import is_plain, means, named, part_of
 from auditlog.models import ApiRequestLog
-from auditlog.search import answers, terms
-from auditlog.search.answers import FACETS, ROW_FACETS, STANDING_IN, Facet, Percentiles, TopError
+from auditlog.search import answers
+from auditlog.search.answers import FACETS, Counts, Facet, Grouping, Percentiles, TopError
 from auditlog.search.errors import QuestionError
 from auditlog.search.keys import KEYS
 from auditlog.search.question import Question
 from auditlog.search.snapshot import one_snapshot, shared_budget
-from auditlog.search.terms import joined, split, text
+from auditlog.search.terms import joined, split
 from auditlog.search.timerange import LAST
 from gatebook.capture import capture_of
-from gatebook.interfaces import label, value_of
 
-BUDGET_MS = 1_500
-"""All parts together. From roll-ups they take some 50 ms; who counts by user over months would wait for seconds."""
+BUDGET_MS = 2_500
+"""All parts together. From roll-ups they take some 50 ms; who counts by user over months would wait for long."""
 IN_SIGHT = 6
 """Values of a facet that are always in sight; the others unfold."""
 SLOWEST = 5
@@ -147,28 +148,50 @@ def times_of(request: HttpRequest, question: Question) -> Changes:
 
 
 def found(question: Question, times: Changes) -> dict[str, object]:
-    """Ask for all parts in one snapshot: first what roll-ups know, then what only the rows know."""
-    apart = (*ROW_FACETS, *(["site"] if len(question.sites) == 1 else []))
+    """Ask for all parts in one snapshot.
 
-    def facets(keys: list[str]) -> dict[str, Facet | None]:
-        return {key: in_time_left(lambda key=key: answers.facet(question, key)) for key in keys}  # type: ignore[misc]
+    First what roll-ups know, then in one look at the rows what these tell of the same entries, last what leaves one of
+    the conditions out: that may be of very many entries.
+    """
+    groupings = {key: answers.BY_KEY[key] for key in FACETS if key != "site" or len(question.sites) > 1}
+    groupings |= {"durations": answers.BY_DURATION, "errors": answers.BY_ERROR}
+    known = {name: by for name, by in groupings.items() if answers.is_known(question, by)}
+    read = {name: by for name, by in groupings.items() if name not in known and answers.is_of_all(question, by)}
+
+    def each(groupings: Mapping[str, Grouping]) -> dict[str, Counts | None]:
+        return {name: in_time_left(lambda by=by: answers.counted(question, by)) for name, by in groupings.items()}  # type: ignore[misc]
 
     with one_snapshot(), shared_budget(BUDGET_MS):
-        counted = facets([key for key in FACETS if key not in apart])
-        durations = in_time_left(lambda: (answers.percentiles(question),))
-        errors = in_time_left(lambda: answers.top_errors(question))
-        counted |= facets(list(ROW_FACETS))
+        counts = each(known) | at_once(question, read)
+        errors = counts["errors"]
+        top = None if errors is None else in_time_left(lambda: answers.top_errors(question, counts=errors))
         slowest = in_time_left(lambda: answers.slowest(question, SLOWEST))
+        counts |= each({name: by for name, by in groupings.items() if name not in counts})
+    facets = {key: facet_of(key, counts[key]) for key in FACETS if key in counts}
+    durations = counts["durations"]
     return {
         "facets": [
             shown(question, key, facet, times)
-            for key, facet in counted.items()
+            for key, facet in facets.items()
             if is_worth_showing(question, key, facet)
         ],
-        "durations": None if durations is None else duration_lines(*durations),
-        "errors": None if errors is None else [shown_error(question, error, times) for error in errors],
+        "durations": None if durations is None else duration_lines(answers.percentiles_of(durations)),
+        "errors": None if top is None else [shown_error(question, error, times) for error in top],
         "slowest": None if slowest is None else [shown_slow(question, entry) for entry in slowest],
     }
+
+
+def at_once(question: Question, groupings: Mapping[str, Grouping]) -> dict[str, Counts | None]:
+    """Count by all the groupings in one look at the rows; None for each where that takes longer than what is left."""
+    if not groupings:
+        return {}
+    found = in_time_left(lambda: answers.counted_at_once(question, list(groupings.values())))
+    return dict.fromkeys(groupings) if found is None else dict(zip(groupings, found, strict=True))
+
+
+def facet_of(key: str, counts: Counts | None) -> Facet | None:
+    """Return the facet of what was counted by its key, if it was."""
+    return None if counts is None else answers.facet_of(key, counts)
 
 
 def is_worth_showing(question: Question, key: str, facet: Facet | None) -> bool:
@@ -276,50 +299,6 @@ class Choice:
         return {self.key: joined(chosen) or None, f"-{self.key}": joined(left_out) or None}
 
 
-def means(key: str, part: str, value: Any) -> bool:
-    """Tell whether an alternative means this value and nothing else; for none, whether it means any value."""
-    if value is None:
-        return part == "*"
-    read = text(part)
-    if read.has_wildcard:
-        return False
-    match key:
-        case "interface":
-            return value_of(read.value) == str(value)
-        case "status":
-            return read.value.casefold() == status(value)
-        case "site":
-            return read.value == str(value.slug)
-    if key in STANDING_IN:
-        read = read.without_equals()
-    return read.value == str(value)
-
-
-def is_plain(key: str, part: str) -> bool:
-    """Tell whether an alternative means one value, not a pattern, a range or a network."""
-    read = text(part)
-    match key:
-        case "code":
-            return read.value.isdigit()
-        case "ip":
-            return "/" not in read.value and not read.has_wildcard
-    return not read.has_wildcard
-
-
-def part_of(key: str, value: Any, *, is_shared: bool = False) -> str:
-    """Return the alternative that means this value and nothing else; as pages show it where others share it."""
-    match key:
-        case "interface":
-            name = label(value) if value_of(label(value)) == value else value
-        case "status":
-            name = status(value)
-        case "site":
-            name = value.slug
-        case _:
-            name = str(value)
-    return terms.shown(name) if is_shared else terms.exactly(name)
-
-
 def only(key: str, value: Any, *, is_shared: bool = False) -> Changes:
     """Return the changes to a question that keep the entries with this value under `key`; None is no value."""
     if value is None:
@@ -327,26 +306,11 @@ def only(key: str, value: Any, *, is_shared: bool = False) -> Changes:
     return {key: part_of(key, value, is_shared=is_shared), f"-{key}": None}
 
 
-def status(success: bool) -> str:
-    """Return a status as the key `status` has it."""
-    return "success" if success else "failure"
-
-
 def words(key: str, value: Any) -> SafeString:
     """Return a value as pages write it, cut to what has room."""
     if value is None:
         return SafeString('<span class="facet__none">none</span>')
     return shortened(named(key, value), VALUE_LENGTH)
-
-
-def named(key: str, value: Any) -> str:
-    """Return a value as people call it."""
-    match key:
-        case "interface":
-            return label(value)
-        case "status":
-            return status(value).capitalize()
-    return str(value)
 
 
 def duration_lines(percentiles: Percentiles | None) -> list[tuple[str, str]]:

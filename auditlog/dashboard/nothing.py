@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 
 from django.http import QueryDict
 
-from auditlog.dashboard.allowance import in_time_left
+from auditlog.dashboard.allowance import in_time, in_time_left
 from auditlog.dashboard.sentence import Condition
-from auditlog.search import answers
-from auditlog.search.answers import Total
+from auditlog.dashboard.text import middle, visible
+from auditlog.dashboard.values import is_plain, named, part_of
+from auditlog.search import answers, terms
+from auditlog.search.answers import COUNTED, STANDING_IN, Total
 from auditlog.search.language import CONDITION_KEYS
 from auditlog.search.question import Question
 from auditlog.search.snapshot import shared_budget
@@ -18,6 +20,11 @@ from auditlog.search.timerange import TimeRange
 
 BUDGET_MS = 1_000
 """All that explains an empty answer; what is not counted by then is offered without its number."""
+ALIKE_BUDGET_MS = 300
+"""Of it, for the values that were probably meant."""
+MOST_ALIKE = 3
+VALUE_LENGTH = 60
+"""Characters of such a value before it is cut in the middle."""
 AROUND = timedelta(minutes=5)
 """Before and after the newest request, where a link shows it."""
 
@@ -34,6 +41,15 @@ class Way:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """A value that exists and looks like the one that was typed, and the address that asks for it instead."""
+
+    name: str
+    requests: int
+    query: str
+
+
+@dataclass(frozen=True)
 class Nothing:
     """Why nothing matches."""
 
@@ -47,6 +63,8 @@ class Nothing:
     """The query of the time around it."""
     is_never: bool = False
     """No request that is kept meets the conditions."""
+    alike: tuple[Alike, ...] = ()
+    """What was probably meant by the condition that stands in the way."""
 
     @property
     def has_wider(self) -> bool:
@@ -56,8 +74,7 @@ class Nothing:
     @property
     def culprit(self) -> Condition | None:
         """The one condition that stands in the way, where it is one alone."""
-        without = [way for way in self.ways if way.condition and not way.is_wider]
-        return without[0].condition if len(without) == 1 and without[0].total else None
+        return culprit_of(self.ways)
 
 
 def nothing(question: Question, conditions: list[Condition]) -> Nothing:
@@ -71,12 +88,58 @@ def nothing(question: Question, conditions: list[Condition]) -> Nothing:
         ways += [counted(question, Way(each.wider, None, each, is_wider=True)) for each in conditions if each.wider]
         if len(conditions) > 1 and not any(way.total and way.total.count for way in ways):
             ways.append(counted(question, Way(bare, None)))
+        ways = [way for way in ways if not way.total or way.total.count]
+        culprit = culprit_of(ways)
+        meant = alike(question, culprit) if culprit else ()
         if conditions:
             last = in_time_left(lambda: (answers.newest(question.over_everything_kept()),))
     at = last[0] if last else None
     around = question.query(TimeRange(at - AROUND, at + AROUND).as_parameters()) if at else ""
-    ways = [way for way in ways if not way.total or way.total.count]
-    return Nothing(False, ways, at, around, is_never=last == (None,))
+    return Nothing(False, ways, at, around, is_never=last == (None,), alike=meant)
+
+
+def culprit_of(ways: list[Way]) -> Condition | None:
+    """Return the one condition that stands in the way, where it is one alone."""
+    without = [way for way in ways if way.condition and not way.is_wider]
+    return without[0].condition if len(without) == 1 and without[0].total else None
+
+
+def alike(question: Question, condition: Condition) -> tuple[Alike, ...]:
+    """Return the values that occur where the other conditions hold and look like the one that a condition asks for.
+
+    What differs in upper and lower case alone comes first, then the most frequent. None where the key cannot be
+    counted in time or is asked for otherwise too, and where the value is more than one plain text.
+    """
+    key, typed = condition.name, plain(condition)
+    is_asked_twice = f"-{key}" in question.conditions() or any(term.key == key for term in question.words())
+    if not typed or is_asked_twice:
+        return ()
+    facet = in_time(ALIKE_BUDGET_MS, lambda: answers.facet(question, key, size=None))
+    if facet is None:
+        return ()
+    found = []
+    for value, requests in facet.values:
+        known = question.site(value) if key == "site" and value is not None else value
+        if known is None:
+            continue
+        own = known.slug if key == "site" else str(known)
+        spellings = {own.casefold(), named(key, known).casefold()}
+        if any(typed in spelling for spelling in spellings):
+            part = part_of(key, known, is_shared=value in facet.shared)
+            name = visible(middle(named(key, known), VALUE_LENGTH))
+            found.append((typed not in spellings, Alike(name, requests, question.query({key: part}))))
+    return tuple(each for _, each in sorted(found, key=lambda pair: pair[0])[:MOST_ALIKE])
+
+
+def plain(condition: Condition) -> str:
+    """Return the one text that a condition asks for under a key that is counted, in lower case; else nothing."""
+    if condition.name not in COUNTED:
+        return ""
+    parts = terms.split(condition.written)
+    if len(parts) != 1 or not is_plain(condition.name, parts[0]):
+        return ""
+    text = terms.text(parts[0])
+    return (text.without_equals() if condition.name in STANDING_IN else text).value.casefold()
 
 
 def counted(question: Question, way: Way) -> Way:

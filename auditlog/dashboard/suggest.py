@@ -16,9 +16,9 @@ from auditlog import access
 from auditlog.dashboard import lens
 from auditlog.dashboard.address import cleaned
 from auditlog.dashboard.allowance import in_time, in_time_left
-from auditlog.dashboard.facets import part_of
 from auditlog.dashboard.search_box import TIME_MEANINGS
 from auditlog.dashboard.text import middle, visible
+from auditlog.dashboard.values import part_of
 from auditlog.models import Site
 from auditlog.search import answers, terms
 from auditlog.search.caret import Place, place_at

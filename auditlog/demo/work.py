@@ -8,6 +8,7 @@ from functools import partial
 from itertools import accumulate
 from random import Random
 from typing import Any
+from urllib.parse import unquote
 
 from auditlog.demo import mishaps
 from auditlog.demo.cast import (
@@ -65,6 +66,8 @@ _CLIENTS = {
 }
 _INSIDE = frozenset({"robot", "sync", "remote", "inbound_email"})
 """These run on the server itself: no key, no address, no client."""
+_PLAIN = frozenset({"ftp", "sftp"})
+"""These name a file as it is, not percent-encoded."""
 _RHYTHM = (2, 1, 1, 1, 1, 2, 6, 22, 62, 92, 100, 96, 70, 82, 98, 94, 84, 62, 34, 20, 14, 10, 6, 4)
 """How busy people are in each hour of their day."""
 _PEOPLES_PART = 0.62
@@ -130,11 +133,10 @@ def _entry(rng: Random, site: DemoSite, at: datetime, interface: str, who: Someo
     failure = mishaps.failure_of(at, site, interface, done.api_name)
     if failure is None and rng.random() < done.chance:
         failure = done.failure
+    path = done.path.format(api=API, file=a_file(rng), folder=rng.choice(FOLDERS), id=rng.randint(2000, 2999))
     fields |= {
         "request_method": done.method,
-        "request_path": done.path.format(
-            api=API, file=a_file(rng), folder=rng.choice(FOLDERS), id=rng.randint(2000, 2999)
-        ),
+        "request_path": unquote(path) if interface in _PLAIN else path,
         "api_name": done.api_name,
         "response_code": done.code,
     }

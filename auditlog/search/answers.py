@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import DateTimeField, F, Func, IntegerField, Value
+from django.db.models import DateTimeField, F, Func, IntegerField, Q, Value
 from django.db.models.functions import TruncDate
 
 from auditlog.models import ApiRequestLog
@@ -187,19 +187,72 @@ class Facet:
     """Values that the key also finds in its second column, beside another value in the first."""
 
 
+Counts = Counter[tuple[Any, ...]]
+"""How many entries have each combination of some columns' values."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Columns whose values are counted, and the roll-ups that may know them; those of the key `without` count all."""
+
+    columns: tuple[str, ...]
+    without: str | None = None
+    among: tuple[type[RollUp], ...] = ROLL_UPS
+
+
+BY_KEY = {
+    key: Grouping((column, *([STANDING_IN[key]] if key in STANDING_IN else [])), without=key)
+    for key, column in COUNTED.items()
+}
+BY_DURATION = Grouping(("duration_bucket",))
+BY_ERROR = Grouping(("error_type", "api_name", "interface"), among=(ByError,))
+
+
+def counted(question: Question, by: Grouping) -> Counts:
+    """Count the matching entries by columns; of a key, those that meet all conditions but the key's own."""
+    counts: Counts = Counter()
+    for source in sources(question, by.columns, without=by.without, among=by.among):
+        for *values, requests in source.grouped(*by.columns):
+            counts[tuple(values)] += requests
+    return counts
+
+
+def is_known(question: Question, by: Grouping) -> bool:
+    """Tell whether a roll-up knows such counts."""
+    return is_rolled_up(question, by.columns, without=by.without, among=by.among)
+
+
+def is_of_all(question: Question, by: Grouping) -> bool:
+    """Tell whether such counts are of exactly the entries that match: there is no condition that they leave out."""
+    return by.without is None or not question.asks(by.without)
+
+
+def counted_at_once(question: Question, groupings: Sequence[Grouping]) -> list[Counts]:
+    """Count the entries by each grouping that is of all that match, as `counted` does, in one look at the rows."""
+    counts: list[Counts] = [Counter() for _ in groupings]
+    columns = {column for by in groupings for column in by.columns}
+    for source in sources(question, columns, among=()):
+        for place, values, requests in source.grouped_by_each([by.columns for by in groupings]):
+            counts[place][values] += requests
+    return counts
+
+
 def facet(question: Question, key: str, size: int | None = FACET_SIZE) -> Facet:
     """Count the values of one of `COUNTED`, and name the `size` most frequent; with None all."""
-    columns = [COUNTED[key], *([STANDING_IN[key]] if key in STANDING_IN else [])]
-    counts: Counter[Any] = Counter()
+    return facet_of(key, counted(question, BY_KEY[key]), size)
+
+
+def facet_of(key: str, counts: Counts, size: int | None = FACET_SIZE) -> Facet:
+    """Return the facet of what was counted by its key."""
+    requests_of: Counter[Any] = Counter()
     shared: set[str] = set()
-    for source in sources(question, columns, without=key):
-        for value, *standing_in, requests in source.grouped(*columns):
-            if value is None and standing_in:
-                (value,) = standing_in
-            counts[value] += requests
-            shared.update(other for other in standing_in if other not in (None, value))
-    most = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return Facet(key, tuple(most[:size]), size is not None and len(most) > size, frozenset(shared & counts.keys()))
+    for (value, *standing_in), requests in counts.items():
+        if value is None and standing_in:
+            (value,) = standing_in
+        requests_of[value] += requests
+        shared.update(other for other in standing_in if other not in (None, value))
+    most = sorted(requests_of.items(), key=lambda item: (-item[1], str(item[0])))
+    return Facet(key, tuple(most[:size]), size is not None and len(most) > size, frozenset(shared & requests_of.keys()))
 
 
 @dataclass(frozen=True)
@@ -214,19 +267,17 @@ class Percentiles:
 
 def percentiles(question: Question) -> Percentiles | None:
     """Return the durations that 50, 95 and 99 % of the matching requests do not exceed; None where none has one."""
-    counts: Counter[int] = Counter()
-    for source in sources(question, ["duration_bucket"]):
-        for bucket, requests in source.grouped("duration_bucket"):
-            if bucket is not None:
-                counts[bucket] += requests
-    return percentiles_of(counts) if counts else None
+    return percentiles_of(counted(question, BY_DURATION))
 
 
-def percentiles_of(counts: Counter[int]) -> Percentiles:
-    """Return the percentiles of at least one request, counted by the buckets of their durations."""
-    requests = counts.total()
+def percentiles_of(counts: Counts) -> Percentiles | None:
+    """Return the percentiles of what was counted by the buckets of durations."""
+    buckets = Counter({bucket: requests for (bucket,), requests in counts.items() if bucket is not None})
+    requests = buckets.total()
+    if not requests:
+        return None
     return Percentiles(
-        requests, *(typical_ms(_bucket_at(counts, ceil(share * requests))) for share in (0.5, 0.95, 0.99))
+        requests, *(typical_ms(_bucket_at(buckets, ceil(share * requests))) for share in (0.5, 0.95, 0.99))
     )
 
 
@@ -264,10 +315,14 @@ class TopError:
     """None where the period before is not kept as a whole, so that nobody can tell."""
 
 
-def top_errors(question: Question, size: int = FACET_SIZE) -> list[TopError]:
-    """Return the most frequent Error Types by API Name and interface among the matching requests."""
-    counts = _errors(question)
-    top = sorted(counts.items(), key=lambda item: (-item[1], tuple(map(str, item[0]))))[:size]
+def top_errors(question: Question, size: int = FACET_SIZE, counts: Counts | None = None) -> list[TopError]:
+    """Return the most frequent Error Types by API Name and interface among the matching requests.
+
+    `counts` are those by error where they are known already.
+    """
+    errors = _errors(question) if counts is None else counts
+    found = [(error, requests) for error, requests in errors.items() if error[0] is not None]
+    top = sorted(found, key=lambda item: (-item[1], tuple(map(str, item[0]))))[:size]
     before = question.period_before() if top else None
     known = _errors(before) if before else None
     return [
@@ -282,14 +337,6 @@ def top_errors(question: Question, size: int = FACET_SIZE) -> list[TopError]:
     ]
 
 
-_Failure = tuple[str, str | None, str | None]
-
-
-def _errors(question: Question) -> Counter[_Failure]:
-    columns = ("error_type", "api_name", "interface")
-    counts: Counter[_Failure] = Counter()
-    for source in sources(question, columns, among=(ByError,)):
-        failed = replace(source, rows=source.rows.filter(error_type__isnull=False))
-        for error_type, api_name, interface, requests in failed.grouped(*columns):
-            counts[error_type, api_name, interface] += requests
-    return counts
+def _errors(question: Question) -> Counts:
+    """Count the failures alone: an Error Type is rare among rows, and in every group of its roll-up."""
+    return counted(replace(question, always=(question.always or Q()) & Q(error_type__isnull=False)), BY_ERROR)

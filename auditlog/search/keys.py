@@ -20,6 +20,9 @@ from gatebook.interfaces import value_of
 MOST_VALUES = 500
 """Values of one key, and of a whole text: as many as anyone writes, and the server plans at once."""
 
+FIRST_FAILURE = 400
+"""The Response Code from which on a request is a failure."""
+
 Condition = Callable[[str], Q]
 """Turns one alternative of a value into a condition. Raises ValueError with a sentence."""
 
@@ -29,9 +32,16 @@ def one_of(*columns: str) -> Condition:
 
     def condition(part: str) -> Q:
         text = terms.text(part)
-        return any_of(compared(column, text) for column in columns)
+        return any_of(compared(column, spelling) for column in columns for spelling in spellings(column, text))
 
     return condition
+
+
+def spellings(column: str, text: terms.Text, *cases: Callable[[str], str]) -> Iterable[terms.Text]:
+    """Return the text, and of a path also what request lines carry for it: `/price%20list` for `/price list`."""
+    if column != "request_path":
+        return [text]
+    return dict.fromkeys([text, *(text.percent_encoded(case) for case in cases or [str])])
 
 
 def named(column: str, standing_in: str) -> Condition:
@@ -57,8 +67,13 @@ def found_in(*columns: str) -> Condition:
     """Found anywhere in one of `columns`, in any case."""
 
     def condition(part: str) -> Q:
-        pattern = f"%{terms.text(part).pattern}%"
-        return any_of(Q(**{f"{column}__ilike": pattern}) for column in columns)
+        text = terms.text(part)
+        return any_of(
+            Q(**{f"{column}__ilike": f"%{spelling.pattern}%"})
+            for column in columns
+            # "É" is %C3%89 and "é" %C3%A9, which no comparison takes for the same.
+            for spelling in spellings(column, text, str, str.lower, str.upper)
+        )
 
     return condition
 
@@ -80,6 +95,13 @@ def within(column: str, largest: int) -> Condition:
         return least & Q(**most)
 
     return condition
+
+
+def code(part: str) -> Q:
+    """A Response Code, or a range; of failures alone they are asked by the index that closed days have of these."""
+    asked = within("response_code", MAX_CODE)(part)
+    least = None if part == "*" else terms.span(part).least
+    return asked if least is None or least < FIRST_FAILURE else asked & Q(success=False)
 
 
 def address(part: str) -> Q:
@@ -162,7 +184,7 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
     "ip": ("Request IP", address, "192.0.2.7 or 10.0.0.0/8"),
     "request": ("Request-ID", request_id, ""),
     "host": ("Request Host", one_of("request_host"), "*.example.com"),
-    "code": ("Response Code", within("response_code", MAX_CODE), "404, 400..499 or >=500"),
+    "code": ("Response Code", code, "404, 400..499 or >=500"),
     "agent": ("User Agent", one_of("user_agent"), "*curl*"),
     "type": ("Error Type", one_of("error_type"), "not-found/*"),
     "error": ("Error", found_in("error_type", "error_message"), "type or message"),

@@ -15,7 +15,7 @@ from django.db.models import Count, Max, Min
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.log import OWN_ACCOUNT
-from auditlog.search.answers import Percentiles, percentiles_of
+from auditlog.search.answers import Counts, Grouping, Percentiles, percentiles_of
 from auditlog.search.keys import KEYS, alternatives
 from auditlog.search.question import Question, site_retention
 from auditlog.search.slices import slices
@@ -90,14 +90,19 @@ def impersonations(question: Question) -> list[Impersonation]:
     return sorted(marked, key=lambda each: each.last_at, reverse=True)
 
 
-def durations_by_api_name(question: Question) -> list[tuple[str, Percentiles]]:
-    """Return how long the matching requests of each API Name took, the slowest 5 % longest first. Counts rows."""
-    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for source in sources(question, ["api_name", "duration_bucket"]):
-        for name, bucket, requests in source.grouped("api_name", "duration_bucket"):
-            if name is not None and bucket is not None:
-                counts[name][bucket] += requests
-    found = [(name, percentiles_of(buckets)) for name, buckets in counts.items()]
+BY_API_NAME_AND_DURATION = Grouping(("api_name", "duration_bucket"))
+
+
+def durations_by_api_name(counts: Counts) -> list[tuple[str, Percentiles]]:
+    """Return how long the requests of each API Name took, the slowest 5 % longest first.
+
+    `counts` are those by `BY_API_NAME_AND_DURATION`.
+    """
+    by_name: defaultdict[str, Counts] = defaultdict(Counter)
+    for (name, bucket), requests in counts.items():
+        if name is not None:
+            by_name[name][bucket,] += requests
+    found = [(name, durations) for name, each in by_name.items() if (durations := percentiles_of(each))]
     return sorted(found, key=lambda pair: (-pair[1].p95, pair[0]))
 
 

@@ -191,6 +191,11 @@ class Question:
         """Return the key parameters that are set, as the address has them; what is left in the text is in `words`."""
         return {key: values for key in CONDITION_KEYS if (values := [v for v in self.filters.data.getlist(key) if v])}
 
+    def asks(self, key: str) -> bool:
+        """Tell whether there is a condition of the key, negated or not, as a parameter or in the text."""
+        is_in_text = self.text_without(key) != (self.filters.data.get("q") or None)
+        return is_in_text or bool({key, f"-{key}"} & self.conditions().keys())
+
     def text_without(self, key: str | None) -> str | None:
         """Return the text without its terms of one key; None where nothing is left of it."""
         text = self.filters.data.get("q", "")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import Count, QuerySet, Sum
 from django.db.models.expressions import Combinable
 
@@ -47,6 +49,30 @@ class Source:
         with part() if self.is_long else nullcontext():
             found = list(groups.values_list(*names, "_requests"))
         yield from found
+
+    def grouped_by_each(self, groups: Sequence[Sequence[str]]) -> Iterator[tuple[int, tuple[Any, ...], int]]:
+        """Yield, from one look at the rows, a group's place, the values of its columns and the number of entries."""
+        columns = list(dict.fromkeys(column for group in groups for column in group))
+        try:
+            inner, parameters = self.rows.order_by().values_list(*columns).query.sql_with_params()
+        except EmptyResultSet:  # what is asked for cannot be, such as the code 99999
+            return
+        sets = ", ".join(f"({', '.join(group)})" for group in groups)
+        statement = (
+            f"SELECT GROUPING({', '.join(columns)}), count(*), {', '.join(columns)} FROM ({inner}) AS rows "  # noqa: S608
+            f"GROUP BY GROUPING SETS ({sets})"
+        )
+        # GROUPING has a bit for each column, the last one's lowest: 1 where a group is not by it.
+        bits = {column: 1 << bit for bit, column in enumerate(reversed(columns))}
+        whole = sum(bits.values())
+        places = {whole - sum(bits[column] for column in group): place for place, group in enumerate(groups)}
+        with part() if self.is_long else nullcontext(), connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            found = cursor.fetchall()
+        for not_by, requests, *values in found:
+            place = places[not_by]
+            of = dict(zip(columns, values, strict=True))
+            yield place, tuple(of[column] for column in groups[place]), requests
 
     def total(self) -> int:
         """Return the number of entries."""
@@ -93,9 +119,16 @@ def sources(
     return found
 
 
-def is_rolled_up(question: Question) -> bool:
-    """Tell whether a roll-up has every column that the question asks for, so that it can be counted at any size."""
-    return any(question.columns_asked() - IN_EVERY_ROLL_UP <= set(model.columns()) for model in ROLL_UPS)
+def is_rolled_up(
+    question: Question,
+    columns: Iterable[str] = (),
+    *,
+    without: str | None = None,
+    among: Sequence[type[RollUp]] = ROLL_UPS,
+) -> bool:
+    """Tell whether a roll-up has every column that is asked for, so that it can be counted at any size."""
+    wanted = {*columns, *question.columns_asked(without)} - IN_EVERY_ROLL_UP
+    return any(wanted <= set(model.columns()) for model in among)
 
 
 def is_whole(moment: datetime, grain: timedelta) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gatebook.addresses import normal_address
@@ -15,6 +15,10 @@ from gatebook.addresses import normal_address
 QUOTE = '"'
 _UNIT = re.compile(r'\\[*,"\\=]|.', re.DOTALL)
 _LIKE_SPECIAL = "\\%_"
+_NEVER_SENT = re.compile(r'[^!-~]|["#<>\\^`{|}]')
+"""What a request line holds percent-encoded only."""
+_NEVER_SENT_IN_PATTERN = re.compile(r'[^!-~]|["#<>^`{|}]|\\\\')
+"""The same in an SQL LIKE pattern, where `\\` stands for the character."""
 _BOUND = re.compile(r"^(>=|<=|>|<)?(\d{1,12})$")
 _BETWEEN = re.compile(r"^(\d{0,12})\.\.(\d{0,12})$")
 
@@ -34,6 +38,16 @@ class Text:
         if not self.has_equals:
             return self
         return replace(self, value=self.value[1:], pattern=self.pattern[1:], has_equals=False)
+
+    def percent_encoded(self, case: Callable[[str], str] = str) -> Text:
+        """Return it as a request line carries it, its encoded characters in a `case`; mostly that is the same text."""
+
+        def encoded(match: re.Match[str], sign: str) -> str:
+            return "".join(f"{sign}{byte:02X}" for byte in case(match[0][-1]).encode())
+
+        value = _NEVER_SENT.sub(lambda match: encoded(match, "%"), self.value)
+        pattern = _NEVER_SENT_IN_PATTERN.sub(lambda match: encoded(match, r"\%"), self.pattern)
+        return replace(self, value=value, pattern=pattern)
 
 
 @dataclass(frozen=True)

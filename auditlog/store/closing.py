@@ -35,6 +35,8 @@ LOOK_UPS = {
     "api_key_prefix": "(api_key_prefix, created_at) WHERE api_key_prefix IS NOT NULL",
     # "What failed on this interface?"
     "interface_failures": "(site_id, interface, created_at) WHERE NOT success",
+    # "Who gets the 401s, and since when?"
+    "code_failures": "(site_id, response_code, created_at) WHERE NOT success",
     # "Who acted as somebody else?", which is rare.
     "impersonated": (
         "(site_id, created_at) WHERE impersonator_username IS NOT NULL OR impersonator_user_id IS NOT NULL"

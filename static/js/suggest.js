@@ -111,7 +111,7 @@
     timer = setTimeout(ask, DELAY_MS, event.target);
   });
 
-  // Before the forms' own keys: Escape first closes the list.
+  // Before the forms' own keys: Escape first closes the list. With nothing to close the browser would delete the text.
   document.addEventListener("keydown", (event) => {
     const box = event.target;
     if (!isBox(box) || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -124,9 +124,9 @@
       else ask(box, event.key === "ArrowDown" ? 0 : -1);
     } else if (isFresh && active >= 0 && (event.key === "Enter" || event.key === "Tab") && !event.shiftKey) {
       accept(box, options(box)[active]);
-    } else if (isOpen && event.key === "Escape") {
+    } else if (event.key === "Escape") {
       close(box);
-      event.stopImmediatePropagation();
+      if (isOpen) event.stopImmediatePropagation();
     } else {
       if (isOpen && ["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) close(box);
       return;

@@ -47,6 +47,21 @@
     return true;
   }
 
+  // Who asks for a value by keyboard goes on in the same column of what is found; a click by keyboard has no `detail`.
+  let column = null;
+  document.addEventListener("click", ({ target, detail }) => {
+    const link = !detail && target.closest?.(".value a:not([data-beside])");
+    column = link ? link.closest("td").dataset.column : null;
+  }, true);
+
+  // Before swap.js leads whoever lost the focus to what is shown now.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (!column || event.detail.target.id !== "log") return;
+    const rows = document.querySelector(".log-table tbody");
+    (rows?.querySelector(`td[data-column="${column}"]`) ?? rows?.querySelector("td"))?.focus({ preventScroll: true });
+    column = null;
+  }, true);
+
   const beside = (cell) => cell.parentElement.querySelector("[data-beside]");
 
   /** The page of the entry that a link opens beside the table: `entry` is site, time and Request-ID. */

@@ -75,11 +75,33 @@ def test_escape_closes_the_suggestions_and_keeps_the_text(page: Page):
     page.keyboard.press("Escape")
     expect(suggestions(page)).to_be_hidden()
     expect(page.locator("#id_q")).to_have_value("inter")
+    page.keyboard.press("Escape")  # with nothing to close
+    expect(page.locator("#id_q")).to_have_value("inter")
+    expect(page.locator("#id_q")).to_be_focused()
     page.keyboard.type("f")
     expect(suggestions(page)).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator("#id_q")).not_to_be_focused()
     expect(suggestions(page)).to_be_hidden()
+
+
+def test_escape_before_suggestions_have_come_gives_them_up_and_keeps_the_text(page: Page):
+    held = []
+    page.route("**/logs/suggest?**", lambda route: held.append(route))
+    page.goto("/acme/logs/?status=failure")
+    page.click("#id_q")
+    page.keyboard.press("Escape")
+    expect(page.locator("#id_q")).to_have_value("status:failure")
+    with page.expect_request("**/logs/suggest?**"):
+        page.keyboard.type(" inter")
+    with page.expect_event("requestfailed"):
+        page.keyboard.press("Escape")
+    expect(page.locator("#id_q")).to_have_value("status:failure inter")
+    expect(suggestions(page)).to_be_hidden()
+    page.locator("#time summary").click()
+    page.focus("#id_q")
+    page.keyboard.press("Escape")
+    expect(page.locator("#time")).not_to_have_attribute("open", "")
 
 
 def test_enter_searches_while_suggestions_are_open(page: Page):

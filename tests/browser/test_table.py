@@ -98,6 +98,44 @@ def test_f_and_x_filter_without_leaving_the_page(page: Page, hostile: str):
     assert page.evaluate("window.stays")
 
 
+def test_who_filters_by_keyboard_goes_on_in_the_table(page: Page, hostile: str):
+    page.goto(f"{hostile}&columns=username,request_id&sort=request_id")
+    cell(page, 3, "username").focus()
+    page.keyboard.press("x")
+    expect(page.locator(ROWS)).to_have_count(len(HOSTILE))
+    expect(cell(page, 0, "username")).to_be_focused()
+    page.keyboard.press("j")
+    expect(cell(page, 1, "username")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.locator(".value").get_by_text("Filter out")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(ROWS)).to_have_count(len(HOSTILE) - 1)
+    expect(cell(page, 0, "username")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("f")
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(cell(page, 0, "request_id")).to_be_focused()
+    page.keyboard.press("x")  # what alone is asked for
+    expect(page.locator("#nothing")).to_be_visible()
+    expect(page.locator("#conditions")).to_be_focused()
+
+
+def test_who_clicks_is_led_to_what_is_shown_now(page: Page, hostile: str):
+    page.goto(f"{hostile}&columns=username,request_id&sort=request_id")
+    cell(page, 0, "username").focus()
+    page.keyboard.press("x")
+    expect(page.locator(ROWS)).to_have_count(len(HOSTILE))
+    expect(cell(page, 0, "username")).to_be_focused()
+    page.locator("#conditions").get_by_role("link", name="Drop User").click()
+    expect(page.locator(ROWS)).to_have_count(len(HOSTILE) + 1)
+    expect(page.locator("#conditions")).to_be_focused()
+    cell(page, 1, "username").hover()
+    page.locator(".value").get_by_role("link", name="Filter for").click()
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(page.locator("#conditions")).to_be_focused()
+
+
 def test_leaving_out_adds_and_asking_replaces(page: Page, hostile: str):
     page.goto(f"{hostile}&columns=username,request_id&sort=request_id&-user=star%5C*")
     cell(page, 0, "username").hover()
