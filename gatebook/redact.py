@@ -64,6 +64,7 @@ _PLAIN_IDS = re.compile(
 )
 _PLAIN_PATH = re.compile(r"(?:/(?:[A-Za-z_.]{0,12}+(?![^/])|[0-9]{1,12}+(?![^/])|[A-Za-z0-9_.]{1,7}+(?![^/])))*+")
 
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _SEPARATOR = re.compile(r"([&;?#])")
 _RESPONSE_CODES = re.compile(r"(?:[<>]=?)?\d{1,3}(?:(?:\.\.|,)\d{1,3})*\*?$")
 _ADDRESS_SIGN = re.compile(r"[?&#/]")
@@ -255,7 +256,7 @@ class Redactor:
         """Hide in a value that may hold an address or parameters of its own, plain or encoded."""
         if depth >= _MAX_NESTING:
             return self._hide(value, "encoded too often") if "%25" in value else value
-        plain = unquote(value)
+        plain = unquote(value) if _ENCODED.search(value) else value
         if plain == value:  # what is not hidden by name here is looked for in the text around it, as a whole
             return self._parameters(value, depth + 1) if "=" in value else value
         hidden = self._path(plain, depth + 1)
