@@ -385,6 +385,7 @@ IDS_WITH_A_SECRET = [
     "https://bob:{:06}@example.com/x",
     "password={:x}" + "&password=1" * 15,
     "a" * 190 + " token={:x}",
+    "=npm_{:032x}?x",
 ]
 
 
@@ -409,6 +410,11 @@ def test_what_a_request_id_keeps_of_a_password_is_worth_nothing_without_the_key(
     ours = Redactor().entry(entry).request_id
     settings.SECRET_KEY = "another" * 10
     assert Redactor().entry(entry).request_id != ours
+
+
+def test_without_a_key_for_the_digest_the_entry_is_kept(settings):
+    settings.SECRET_KEY = ""
+    assert Redactor().entry(entry_with(request_id="password=hunter2")).request_id == "password=[redacted]"
 
 
 def test_a_request_id_that_only_looks_hidden_is_looked_at():
