@@ -93,7 +93,7 @@ def test_the_minutes_around_it_are_those_of_the_same_user(visitor, site):
     )
     page = visitor.get(address(this)).text
     assert nearby(page) == [
-        ["+4 min 05 s", "201", "/after", "1.5 s"],
+        ["+4 min 05 s", "201", "/after", "1,500 ms"],
         ["this one", "200", "PUT /this", "12 ms"],
         [f"{MINUS}2.3 s", "Failure 500", "/before", ""],
     ]
@@ -224,7 +224,7 @@ def test_the_first_failure_ever_says_so(visitor, site):
         "Last seen": "this one",
     }
     assert "None of bob. " not in words(page)
-    assert "None in the 30 days before: not one of anyone." in words(page)
+    assert "No success of anyone in the 30 days before." in words(page)
 
 
 @pytest.mark.parametrize("of", [{}, {"request_path": "/a,b*", "request_method": "GET"}, {"api_name": "files.get"}])
@@ -279,7 +279,7 @@ def test_the_last_success_of_the_user_stands_beside_the_failure(visitor, site):
             "Interface": ("WebDAV", "none"),
             "Request IP": ("192.0.2.7", "192.0.2.8"),
         }
-        assert "The same in both: API Name, User Agent, User, User from Parent Site?." in words(page)
+        assert "The same in both: API Name, User Agent, User, User from Parent Site." in words(page)
         assert "/that" in visitor.get(links(page, "1 hour before")[0]).text
         rollups.roll_up()
 
@@ -295,7 +295,7 @@ def test_where_the_user_never_had_one_it_is_anyones(visitor, site):
 def test_a_success_long_ago_counts_as_none(visitor, site):
     this = at(api_name="files.get", username="bob", **FAILED)
     write(site, [this, at(-86400 * 31, api_name="files.get", username="bob", response_code=200)])
-    assert "None in the 30 days before" in words(visitor.get(address(this)).text)
+    assert "No success of anyone in the 30 days before" in words(visitor.get(address(this)).text)
 
 
 def test_what_is_past_the_retention_is_not_found(visitor, site):
@@ -307,7 +307,7 @@ def test_what_is_past_the_retention_is_not_found(visitor, site):
     site.retention_days = 7
     site.save()
     page = visitor.get(address(this)).text
-    assert re.search(r"None in the [34] days before: not one of anyone", words(page))
+    assert re.search(r"No success of anyone in the [34] days before\.", words(page))
     assert told(page)["First seen"] == "this one"
 
 
@@ -339,6 +339,17 @@ def test_a_success_is_compared_with_those_before_it(visitor, site):
         page
     )
     assert part(page, "repeats") == part(page, "success") == ""
+
+
+@pytest.mark.parametrize(("duration_ms", "said"), [(0, "0 ms"), (5584, "5,584 ms")])
+def test_a_duration_is_written_one_way_everywhere(visitor, site, duration_ms, said):
+    this = make_entry(site, duration_ms=duration_ms, username="bob")
+    entry_page = visitor.get(address(this).replace("/around", "")).text
+    assert re.search(rf'data-column="duration_ms">\s*<bdi class="facts__text">{said}<', entry_page)
+    assert nearby(visitor.get(address(this)).text)[0][3] == said
+    assert re.search(rf">{said}<", visitor.get("/acme/logs/facets").text)  # among the slowest
+    cell = re.search(r'<td role="cell" data-column="duration_ms".*?</td>', visitor.get("/acme/logs/").text)[0]
+    assert words(cell).strip() == said
 
 
 @pytest.mark.parametrize(

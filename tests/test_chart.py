@@ -139,6 +139,14 @@ def test_labels_are_of_the_readers_clock():
     assert axis(timedelta(hours=24), ZoneInfo("Asia/Kathmandu"))[:3] == ["Mon 18:00", "21:00", "Tue 24 Nov"]
 
 
+def test_a_label_near_an_end_is_kept_within_the_chart_sooner_on_a_phone():
+    parts = cut(TimeRange(NOON - timedelta(hours=24), NOON))
+    for label in drawn(Volume(tuple(Bucket(time, 0, 0) for time in parts.ranges))).labels:
+        x = float(label.x)
+        assert label.anchor == ("start" if x < 4 else "end" if x > 96 else "middle")
+        assert label.narrow == ("start" if x < 9 else "end" if x > 91 else "middle")
+
+
 def test_labels_bear_the_year_where_the_range_crosses_one():
     assert all(label.endswith(("2025", "2026")) for label in axis(timedelta(days=365)))
 

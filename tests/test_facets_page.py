@@ -368,7 +368,7 @@ def test_durations_errors_and_the_slowest_are_told(visitor, site):
     make_entry(site, response_code=500, error_type="broken", created_at=ago(hours=30))
     page = visitor.get(PAGE).text
     text = shown(page.replace("<", " <"))
-    assert re.search(r"Half within (9|10) ms 95 % within (3\.[89]|4(\.[012])?) s", text)
+    assert re.search(r"Half within about (9|10) ms 95 % within about (3\.[89]|4(\.[012])?) s", text)
     address, count = facets(page)["Errors by API Name"]["broken"]
     assert "new files.get · WebDAV" in text
     assert count_at(visitor, address) == count == 3

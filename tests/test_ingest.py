@@ -122,6 +122,14 @@ def test_a_bad_element_never_sinks_the_good_ones(send, odd, reason):
     assert reason in answer["rejected"][0]["error"]
 
 
+def test_an_address_that_is_none_costs_nothing_but_itself(send):
+    line = {"created_at": ago(minutes=1).isoformat(), "request_id": "0b1f", "request_ip": "300.1.1.1"}
+    assert send(json.dumps(line).encode()).json() == {"accepted": 1, "duplicates": 0, "rejected": []}
+    stored = ApiRequestLog.objects.get(request_id="0b1f")
+    assert stored.request_ip is None
+    assert stored.details == {"request_ip": "300.1.1.1"}
+
+
 def test_sending_again_adds_nothing(send):
     batch = lines(entry(request_id="a"), entry(request_id="b"))
     send(batch)
@@ -223,7 +231,7 @@ def test_a_bad_line_does_not_sink_the_good_ones(send, child):
     ]
     errors = {each["index"]: each["error"] for each in answer.json()["rejected"]}
     assert errors[1] == "not JSON, or broken off"
-    assert errors[3] == "expected `int | null`, got `str`"
+    assert errors[3] == "expected a whole number or null, got a text"
     assert "older than the retention of 180 days" in errors[7]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from django.test import Client
 
 from auditlog.models import Preference
 from auditlog.models.log import COLUMNS
-from auditlog.search import pages
+from auditlog.search import pages, timerange
 from auditlog.search.snapshot import OutOfBudget
 from auditlog.store.writer import write
 from tests.book import ago, entry, make_entry
@@ -66,6 +67,17 @@ def test_the_page_says_how_many_match_and_in_which_time(visitor, site):
     assert "newest first" in page
 
 
+def test_the_number_holds_once_the_page_itself_is_in_the_book(signed_in, administrator, site, own_entries):
+    reader = signed_in(administrator)
+    make_entry(site)
+    page = reader.get("/acme/logs/?last=15m").text
+    assert write(site, own_entries()).stored == 1
+    [counts], [export] = links(page, "Counts by value"), links(page, "Export")
+    assert sentence(page).startswith("1 API request ")
+    assert count_at(reader, f"?{urlsplit(counts).query}") == 1
+    assert "<h1>Export 1 API request</h1>" in reader.get(export).text
+
+
 def test_an_empty_answer_says_so(visitor, site):
     make_entry(site)
     page = visitor.get("/acme/logs/?user=nobody")
@@ -110,16 +122,49 @@ def test_times_are_shown_in_the_readers_zone(visitor, site):
     visitor.cookies["gatebook_zone"] = "Asia/Kathmandu"
     page = visitor.get("/acme/logs/").text
     assert f"{made.created_at:%Y-%m-%d %H:%M:%S}" in page  # UTC in the title
-    from zoneinfo import ZoneInfo
-
     assert f"{made.created_at.astimezone(ZoneInfo('Asia/Kathmandu')):%H:%M:%S}" in page
 
 
-@pytest.mark.parametrize(("last", "has_date"), [("24h", False), ("7d", True)])
-def test_the_date_is_shown_where_there_may_be_several(visitor, site, last, has_date):
+def zone_where_it_is(hour: int) -> str:
+    """A zone whose clocks show that hour now."""
+    ahead = (hour - datetime.now(UTC).hour + 12) % 24 - 12
+    return f"Etc/GMT{-ahead:+d}"
+
+
+def times_shown(page: str) -> list[str]:
+    return [re.sub(r"<[^>]+>", "", time) for time in re.findall(r"<td[^>]*created_at.*?(<time.*?</time>)", page)]
+
+
+@pytest.mark.parametrize("query", ["", "last=7d", "sort=-duration_ms", "request=late,early", "from={from}&to={to}"])
+def test_only_a_time_of_the_readers_today_is_without_its_day(visitor, site, query):
+    visitor.cookies["gatebook_zone"] = zone = zone_where_it_is(12)
+    midnight = datetime.now(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    make_entry(site, request_id="late", created_at=midnight.astimezone(UTC), duration_ms=1)
+    make_entry(site, request_id="early", created_at=(midnight - timedelta(minutes=1)).astimezone(UTC), duration_ms=2)
+    ends = {"from": midnight - timedelta(minutes=8), "to": midnight + timedelta(minutes=7)}
+    asked = query.format_map({key: timerange.written(end) for key, end in ends.items()})
+    page = visitor.get(f"/acme/logs/?{asked or 'last=24h'}").text
+    yesterday = f"{midnight - timedelta(minutes=1):%-d %b} 23:59:00.000"
+    assert times_shown(page) == ([yesterday, "00:00:00.000"] if "duration" in query else ["00:00:00.000", yesterday])
+    assert "data-dates" in page
+
+
+def test_a_day_of_another_year_says_that_too(visitor, site):
+    site.retention_days = 800
+    site.save()
+    made = make_entry(site, created_at=ago(days=400))
+    page = visitor.get(f"/acme/logs/?request={made.request_id}").text
+    [shown] = times_shown(page)
+    assert shown.startswith(f"{made.created_at:%-d %b %Y} ")
+    assert 'data-dates="years"' in page
+
+
+def test_where_all_is_of_today_no_room_is_kept_for_days(visitor, site):
+    visitor.cookies["gatebook_zone"] = zone_where_it_is(12)
     make_entry(site)
-    shown = re.search(r"<time [^>]*>(.*?)</time>", visitor.get(f"/acme/logs/?last={last}").text)[1]
-    assert bool(re.search(r"\d [A-Z][a-z][a-z] ", shown)) == has_date
+    page = visitor.get("/acme/logs/?last=1h").text
+    assert re.fullmatch(r"[\d:.]+", *times_shown(page))
+    assert "data-dates" not in page
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Land", "../../etc/passwd", "a" * 5000, "\x01"])

@@ -78,6 +78,14 @@ def test_every_number_leads_to_exactly_its_requests(visitor, book, query):
     assert followed > (15 if "1h" in query else 30)
 
 
+def test_the_numbers_hold_once_the_page_itself_is_in_the_book(visitor, site, own_entries):
+    make_entry(site)
+    found = numbers(visitor.get(f"{PAGE}?last=15m").text)
+    assert found
+    assert write(site, own_entries()).stored == 1
+    assert [count_at(visitor, href) for href, _ in found] == [number for _, number in found]
+
+
 def test_numbers_of_those_whose_name_is_anothers_id_lead_to_exactly_their_requests(visitor, site):
     make_namesakes(site)
     found = numbers(visitor.get(MORE).text)
@@ -178,6 +186,7 @@ def test_slow_names_stand_before_fast_ones(visitor, site):
     write(site, [entry(api_name="slow", duration_ms=milliseconds) for milliseconds in (10, 10, 3000)])
     write(site, [entry(api_name="timeless")])
     said = part(visitor.get(MORE).text, "Slowest API Names")
+    assert "Half within about95 % within about" in said
     assert re.search("slow 3 10 ms 3.1 s fast 9", said)
     assert "timeless" not in said
 

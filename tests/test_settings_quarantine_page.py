@@ -53,7 +53,7 @@ def test_a_line_says_when_whose_where_why_and_what_it_was(visitor, site, key):
     assert f'datetime="{QuarantinedLine.objects.get().received_at:%Y-%m-%dT%H:%M:%S}' in cells
     assert "web shop" in cells
     assert "<code>created_at</code>" in cells
-    assert "invalid RFC3339 encoded datetime" in cells
+    assert "expected a date and time in the form of RFC3339" in cells
     assert '{"created_at": "yesterday", "request_id": "x"}' in cells
 
 
@@ -77,6 +77,23 @@ def test_reasons_that_differ_in_numbers_and_times_are_one(visitor, site, key):
     chosen = visitor.get(PAGE + query).text
     assert ">3</strong> lines match" in chosen
     assert "rubbish" not in chosen
+
+
+def test_the_page_says_how_many_lines_have_other_reasons(visitor, site, key, monkeypatch):
+    monkeypatch.setattr(quarantine, "REASONS", 1)
+    take(key, [b"torn", b"rubbish", b'{"created_at": 1}', b"{}", b"[]"])
+    page = visitor.get(PAGE).text
+    assert whys(page) == [("2", "not JSON, or broken off")]
+    assert "3 for other reasons" in re.sub(r"<[^>]+>", "", page)
+    asking = visitor.get(f"{PAGE}discard?all={QuarantinedLine.objects.latest('pk').pk}").text
+    assert "3 for other reasons" in re.sub(r"<[^>]+>", "", asking)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_the_line_break_that_ends_a_line_is_not_shown_and_others_are(visitor, site, key, end):
+    QuarantinedLine.objects.keep(site, key, [NotTaken(None, "why", f"two\nlines\n{end}")])
+    page = visitor.get(PAGE).text
+    assert (f"two␊lines{'␊' if end else ''}</pre>") in page
 
 
 def test_lines_are_found_by_key_and_by_a_part_of_the_reason_in_any_case(visitor, site, key):

@@ -18,8 +18,8 @@ from django.views.decorators.http import require_safe
 from auditlog import access
 from auditlog.dashboard.allowance import in_time
 from auditlog.dashboard.chart import counted
+from auditlog.dashboard.durations import exact_words
 from auditlog.dashboard.entry import GROUPS, entry_or_404, heading_of, named, refused, shown, title
-from auditlog.dashboard.facets import duration_words
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.text import middle, visible
 from auditlog.models import ApiRequestLog, Site
@@ -174,7 +174,7 @@ def neighbour_lines(site: Site, entry: ApiRequestLog, neighbours: around.Neighbo
             success=row.success,
             method=visible(row.request_method or ""),
             what=shortened(row.request_path or row.api_name or row.request_id, PATH_LENGTH),
-            duration="" if row.duration_ms is None else duration_words(row.duration_ms),
+            duration="" if row.duration_ms is None else exact_words(row.duration_ms),
             address=entry_address(site, row),
             is_this=row.pk == entry.pk,
         )
@@ -218,7 +218,7 @@ def last_success(site: Site, entry: ApiRequestLog) -> Success | None:
         if success.entry:
             return compared(site, entry, success.entry, f"{missed}The last success {words}:")
         missed = f"None {words}. "
-        none = f"None in the {before_words(entry.created_at - success.since)} before: not one of anyone."
+        none = f"No success of anyone in the {before_words(entry.created_at - success.since)} before."
     return Success(none)
 
 
@@ -236,7 +236,9 @@ def compared(site: Site, entry: ApiRequestLog, success: ApiRequestLog, words: st
             for name, (here, there) in pairs.items()
             if here != there
         ),
-        same=", ".join(heading_of(name) for name, (here, there) in pairs.items() if here == there is not None),
+        same=", ".join(
+            heading_of(name).removesuffix("?") for name, (here, there) in pairs.items() if here == there is not None
+        ),
     )
 
 
@@ -284,7 +286,7 @@ def pace_words(entry: ApiRequestLog, pace: Pace | None) -> str:
     if pace is None:
         return ""
     name = visible(middle(entry.api_name or "", NAME_LENGTH))
-    half = f"half of them took {duration_words(pace.median_ms)} or less"
+    half = f"half of them took {exact_words(pace.median_ms)} or less"
     others = f"the {pace.requests:,} successes of {name} before it; {half}"
     slower, faster = (100 * part // pace.requests for part in (pace.shorter, pace.longer))
     if not slower and not faster:

@@ -23,7 +23,8 @@ BASELINE = PLOT_HEIGHT + 4
 MOST_LABELS = 8
 """Labels that have room side by side; a narrow page leaves out every second one."""
 EDGE = 4
-"""Percent from either end within which a label would be cut off if it were centred on its moment."""
+NARROW_EDGE = 9
+"""Percent from either end within which a label would be cut off if it were centred on its moment; on a phone."""
 
 _DAY = timedelta(days=1)
 _UNITS = (
@@ -64,11 +65,12 @@ class Bar:
 
 @dataclass(frozen=True)
 class Label:
-    """A moment on the time axis; `anchor` is the SVG attribute that keeps it within the chart."""
+    """A moment on the time axis; `anchor` is the SVG attribute that keeps it within the chart, `narrow` on a phone."""
 
     x: str
     words: str
     anchor: str
+    narrow: str
     is_date: bool
 
 
@@ -165,8 +167,10 @@ def _labels(whole: TimeRange, zone: tzinfo) -> Iterator[Label]:
             if has_dates and is_new_day:
                 words = f"{local:%a %-d %b}" if local.time() == time() else f"{local:%a} {words}"
         x = _place(moment, whole)
-        anchor = "start" if float(x) < EDGE else "end" if float(x) > 100 - EDGE else "middle"
-        yield Label(x, words, anchor, is_date=has_dates and is_new_day)
+        anchor, narrow = (
+            "start" if float(x) < edge else "end" if float(x) > 100 - edge else "middle" for edge in (EDGE, NARROW_EDGE)
+        )
+        yield Label(x, words, anchor, narrow, is_date=has_dates and is_new_day)
 
 
 def label_step(length: timedelta) -> timedelta:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from auditlog import access
 from auditlog.dashboard.address import note_refusal
+from auditlog.dashboard.durations import exact_words
 from auditlog.dashboard.reader import ago
 from auditlog.dashboard.table import entry_address, impersonator
 from auditlog.dashboard.text import middle, visible, visible_json
@@ -174,7 +175,7 @@ def shown(name: str, value: object) -> str:
         case "user_is_from_parent_site":
             return "Yes" if value else "No"
         case "duration_ms":
-            return f"{value:,} ms"
+            return exact_words(value)  # type: ignore[arg-type]
         case "interface":
             return visible(label(str(value)))
     return visible(str(value))

@@ -21,6 +21,7 @@ from auditlog import access
 from auditlog.dashboard import lens, logs, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time_left
+from auditlog.dashboard.durations import exact_words, rough_words
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.text import middle, visible
 from auditlog.dashboard.values import is_plain, means, named, part_of
@@ -317,19 +318,8 @@ def duration_lines(percentiles: Percentiles | None) -> list[tuple[str, str]]:
     """Return the shares of requests, and the time within which they were answered."""
     if percentiles is None:
         return []
-    shares = {"Half within": percentiles.p50, "95 % within": percentiles.p95, "99 % within": percentiles.p99}
-    return [(share, duration_words(milliseconds)) for share, milliseconds in shares.items()]
-
-
-def duration_words(milliseconds: float) -> str:
-    """Say a duration as exactly as it is known, which is within 5 %."""
-    if milliseconds < 1:
-        return "1 ms"
-    for unit, size in (("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
-        if milliseconds >= size:
-            number = milliseconds / size
-            return f"{number:.1f}".removesuffix(".0") + f" {unit}" if number < 10 else f"{number:,.0f} {unit}"
-    return f"{milliseconds:.0f} ms"
+    shares = {"Half": percentiles.p50, "95 %": percentiles.p95, "99 %": percentiles.p99}
+    return [(f"{share} within about", rough_words(milliseconds)) for share, milliseconds in shares.items()]
 
 
 def shown_error(question: Question, error: TopError, times: Changes) -> Error:
@@ -353,7 +343,7 @@ def shown_slow(question: Question, entry: ApiRequestLog) -> Slow:
     """Return a slow request with its words and address."""
     what = " ".join(filter(None, [entry.request_method, entry.request_path or entry.api_name]))
     return Slow(
-        duration=duration_words(entry.duration_ms or 0),
+        duration=exact_words(entry.duration_ms or 0),
         what=shortened(what or entry.request_id, VALUE_LENGTH),
         success=entry.success,
         address=entry_address(question.site(entry.site_id), entry),

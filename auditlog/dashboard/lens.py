@@ -11,6 +11,7 @@ from auditlog import access
 from auditlog.models import Site
 from auditlog.search.errors import QuestionError
 from auditlog.search.question import Question
+from gatebook.capture import capture_of
 
 SCOPES = {
     "site": "this site alone",
@@ -34,20 +35,23 @@ def question_of(request: HttpRequest, site: Site, query: QueryDict | None = None
     """Return the question of an address below `site`, about the sites of its scope that the reader may see.
 
     Every page, fragment and download of a site's log asks through here, so that they agree; `query` replaces an
-    address that holds more than a question. Raises QuestionError.
+    address that holds more than a question. Its "now" is when this request began, as the book will have it: a range
+    does not include its end, so what a page counts and what its links find later do not differ by the page's own entry.
+    Raises QuestionError.
     """
+    now = capture_of(request).created_at
     query = request.GET if query is None else query
     scope = query.get("scope") or "site"
     if scope not in SCOPES:
         raise QuestionError({"scope": f"{scope} is not a scope, expected one of {', '.join(SCOPES)}."})
     if scope == "site":
-        return Question.from_query(query, [site])
+        return Question.from_query(query, [site], now)
     children = list(access.child_sites_of(request.user, site))
     if not children:
         raise QuestionError({"scope": f"{scope} asks for child sites, and you have a role on none of {site.slug}."})
     if scope == "children":
-        return Question.from_query(query, [site, *children])
-    return Question.from_query(query, children, always=Q(user_is_from_parent_site=True))
+        return Question.from_query(query, [site, *children], now)
+    return Question.from_query(query, children, now, always=Q(user_is_from_parent_site=True))
 
 
 def choices(request: HttpRequest, site: Site, question: Question) -> list[Choice]:

@@ -23,6 +23,7 @@ from auditlog import access
 from auditlog.dashboard import chart, facets, lens, logs, sentence
 from auditlog.dashboard.address import clean_address, note_refusal
 from auditlog.dashboard.allowance import in_time
+from auditlog.dashboard.durations import rough_words
 from auditlog.dashboard.reader import ago, at_words
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.time_menu import time_menu
@@ -336,7 +337,7 @@ def slow_name(question: Question, name: str, durations: answers.Percentiles) -> 
         name=shortened(name, facets.VALUE_LENGTH),
         requests=f"{durations.requests:,}",
         address=question.query(changes, resolved=True),
-        half=facets.duration_words(durations.p50),
-        most=facets.duration_words(durations.p95),
+        half=rough_words(durations.p50),
+        most=rough_words(durations.p95),
         longest=question.query({**changes, "sort": "-duration_ms"}, resolved=True),
     )

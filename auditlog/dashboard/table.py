@@ -72,8 +72,11 @@ class LogTable:
         self.question = question
         if len(question.sites) > 1:
             self.shown.insert(shown[0] == "created_at", "site_id")
-        self.has_dates = question.time.end - question.time.start > timedelta(days=1)
-        self.this_year = timezone.localtime().year
+        self.today = timezone.localdate()
+        first = timezone.localdate(question.time.start)
+        last = timezone.localdate(question.time.end - timedelta(microseconds=1))
+        self.has_dates = not first == self.today == last
+        self.has_years = first.year != self.today.year
 
     def headings(self) -> Iterator[Heading]:
         """Yield the head of each column."""
@@ -127,14 +130,14 @@ class LogTable:
         return format_html(' data-value="{}"', _attribute(value))
 
     def _date(self, entry: ApiRequestLog) -> SafeString:
-        """The reader's time, dated where need be, leading to the entry's page; UTC in its title."""
+        """The reader's time, with its day unless that is today, leading to the entry's page; UTC in its title."""
         local = timezone.localtime(entry.created_at)
-        date = f"{local:%-d %b} " if local.year == self.this_year else f"{local:%-d %b %Y} "
+        day = f"{local:%-d %b} " if local.year == self.today.year else f"{local:%-d %b %Y} "
         time = format_html(
             '<time datetime="{}" title="{} UTC"><span class="date">{}</span>{}<span class="ms">.{}</span></time>',
             written(entry.created_at),
             f"{entry.created_at:%Y-%m-%d %H:%M:%S.%f}",
-            date if self.has_dates else "",
+            "" if local.date() == self.today else day,
             f"{local:%H:%M:%S}",
             f"{local:%f}"[:3],
         )

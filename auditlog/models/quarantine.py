@@ -117,6 +117,11 @@ class QuarantinedLine(models.Model):
     def __str__(self) -> str:
         return f"{self.field}: {self.error}" if self.field else self.error
 
+    @property
+    def text(self) -> str:
+        """The line without the line break that ended it."""
+        return self.line.removesuffix("\n").removesuffix("\r")
+
 
 class DroppedLines(models.Model):
     """How many lines of a site were only counted on one day (UTC), for lack of room in the quarantine."""

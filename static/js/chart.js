@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const DRAG_PX = 5; // a press that moves less is a click
+  const GAP_PX = 8;
   const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
   let press = null; // a pointer that went down on a plot: {plot, x, from, to, isDrag, isOver}
   let chosen = []; // the bars of the range that is marked
@@ -142,9 +143,10 @@
     readout.setAttribute("aria-live", live);
     readout.hidden = false;
     readout.replaceChildren(part("strong", time), " ", part("span", counts), " ", part("small", utc));
-    const { left, width } = chart.getBoundingClientRect();
+    const { left, right } = chart.getBoundingClientRect();
     const middle = (edges(bars[0]).left + edges(bars.at(-1)).right) / 2 - left;
-    const room = width - readout.offsetWidth;
+    const links = chart.querySelector(".chart__zoom, .chart__numbers"); // which it does not cover
+    const room = (links ? links.getBoundingClientRect().left - GAP_PX : right) - left - readout.offsetWidth;
     readout.style.left = `${Math.max(0, Math.min(room, middle - readout.offsetWidth / 2))}px`;
   }
 

@@ -56,6 +56,7 @@
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (this.isOver) return;
         this.take(page.getElementById("newer"));
+        this.sayDays();
         this.failedAt = null;
         this.wait = EVERY_MS;
       } catch {
@@ -95,6 +96,18 @@
       }
       this.isTooMuch = "tooMuch" in part.dataset || this.waiting.length > MOST_ROWS;
       if (this.waiting.length && !this.isTooMuch && !isReading()) this.show();
+    }
+
+    // After midnight, a row that was of today says its day.
+    sayDays() {
+      const today = dayOf(new Date());
+      for (const row of [...rowsOf(document), ...this.waiting]) {
+        const date = row.querySelector("time .date:empty");
+        const day = date && dayOf(new Date(times.get(row) / 1000));
+        if (!day || day === today) continue;
+        date.textContent = `${day} `;
+        document.getElementById("log_table").dataset.dates ??= "";
+      }
     }
 
     show() {
@@ -180,8 +193,18 @@
   }
 
   function clock(moment, more) {
+    const day = dayOf(moment);
+    const words = formatted(moment, { hour: "2-digit", minute: "2-digit", ...more });
+    return day === dayOf(new Date()) ? words : `${day} ${words}`;
+  }
+
+  function dayOf(moment) {
+    return formatted(moment, { day: "numeric", month: "short" }).replace("Sept", "Sep"); // as the server writes it
+  }
+
+  function formatted(moment, parts) {
     const timeZone = document.documentElement.dataset.zone;
-    return new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit", ...more }).format(moment);
+    return new Intl.DateTimeFormat("en-GB", { timeZone, ...parts }).format(moment);
   }
 
   function button(name, words, act) {

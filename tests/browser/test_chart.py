@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -56,6 +57,27 @@ def test_the_pointer_reads_a_bar_in_both_zones_and_nothing_moves(log: Page):
     assert log.evaluate(PLACES) == before
     log.mouse.move(5, 5)
     expect(readout).to_be_hidden()
+
+
+def test_the_readout_covers_no_link(log: Page):
+    log.locator(".chart__bar").last.hover()
+    readout = log.locator(".chart__readout").bounding_box()
+    for link in (".chart__zoom", ".chart__summary"):
+        box = log.locator(link).bounding_box()
+        assert readout["x"] + readout["width"] <= box["x"]
+
+
+@pytest.mark.parametrize(("start", "days"), [("21:48", 1), ("00:12", 1), ("14:36", 7), ("07:24", 7)])
+def test_on_a_phone_no_label_of_the_axis_runs_over_the_edge(log: Page, start: str, days: int):
+    """The reader's midnight, with its day, is a twentieth of the width from one end or the other."""
+    log.set_viewport_size({"width": 390, "height": 844})
+    since = datetime.fromisoformat(f"2026-03-10T{start}:00Z")
+    log.goto(f"/acme/logs/?from={since:%Y-%m-%dT%H:%M:%SZ}&to={since + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}")
+    plot = log.locator(".chart__plot").bounding_box()
+    labels = [label.bounding_box() for label in log.locator(".chart__label:visible text").all()]
+    assert labels
+    assert min(box["x"] for box in labels) >= plot["x"]
+    assert max(box["x"] + box["width"] for box in labels) <= plot["x"] + plot["width"]
 
 
 def test_the_keyboard_reads_bars_chooses_a_range_and_follows_it(log: Page):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -75,6 +76,17 @@ def test_a_row_arrives_without_a_reload(live: Page, arrive: Arrive, complaints: 
     arrived(live, path).get_by_role("link").first.click()
     live.wait_for_url("**entry**")
     assert complaints == []
+
+
+def test_after_midnight_the_rows_of_yesterday_say_their_day(live: Page, arrive: Arrive):
+    path = arrive()
+    expect(arrived(live, path)).to_have_count(1, timeout=15_000)
+    expect(arrived(live, path).locator(".date")).to_be_empty()
+    live.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=1))
+    today = datetime.now(ZoneInfo("Europe/Berlin"))
+    expect(arrived(live, path).locator(".date")).to_have_text(re.compile(f"{today:%-d %b}|{today:%-d %b %Y}"))
+    assert live.locator(".log-table .date:empty").count() == 0
+    expect(live.locator(".live__state")).to_contain_text(re.compile(r"Counts as of \d+ \w+ \d\d:"))
 
 
 def test_a_late_row_stands_at_its_time_also_on_a_page_that_was_empty(page: Page, arrive: Arrive):

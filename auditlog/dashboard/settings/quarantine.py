@@ -119,11 +119,13 @@ def discard_lines(request: HttpRequest, site_slug: str) -> HttpResponse:
     if not act.is_valid():
         return _page(request, site, act)
     if not is_sure:
+        count, reasons = act.meant().count(), act.meant().most_frequent_reasons(REASONS)
         context = {
             "site": site,
             "act": act,
-            "count": act.meant().count(),
-            "reasons": act.meant().most_frequent_reasons(REASONS),
+            "count": count,
+            "reasons": reasons,
+            "other_lines": _others(count, reasons),
             "back": act.query(),
         }
         return render(request, "settings/discard_lines.html", context)
@@ -150,7 +152,7 @@ def _page(request: HttpRequest, site: Site, form: LineFilter) -> HttpResponse:
     rows = list(
         (chosen.filter(pk__lt=before) if before else chosen).select_related("api_key").order_by("-pk")[: LINES + 1]
     )
-    reasons = chosen.most_frequent_reasons(REASONS + 1)
+    reasons = chosen.most_frequent_reasons(REASONS)
     context |= {
         "count": numbers["count"],
         "newest": numbers["newest"],
@@ -159,10 +161,15 @@ def _page(request: HttpRequest, site: Site, form: LineFilter) -> HttpResponse:
         "first": form.query() if before else None,
         "is_chosen": bool(form.query()),
         "all": form.query(all=numbers["newest"]),
-        "reasons": [(reason, lines, form.query(reason=reason)) for reason, lines in reasons[:REASONS]],
-        "has_more_reasons": len(reasons) > REASONS,
+        "reasons": [(reason, lines, form.query(reason=reason)) for reason, lines in reasons],
+        "other_lines": _others(numbers["count"], reasons),
     }
     return render(request, "settings/quarantine.html", context)
+
+
+def _others(count: int, reasons: list[tuple[str, int]]) -> int:
+    """Return how many of so many lines have none of these reasons; never fewer than none, as they come and go."""
+    return max(0, count - sum(lines for _, lines in reasons))
 
 
 def _back(site: Site, act: LineAct) -> HttpResponse:

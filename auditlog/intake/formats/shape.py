@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -129,10 +130,28 @@ def with_status(entry: Entry, success: bool | None) -> Entry:
     return replace(entry, details={**entry.details, "success": str(success).lower()})
 
 
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "datetime": "a date and time",
+    "object": "an object",
+    "array": "a list",
+}
+"""What msgspec calls the kinds of values → what people do."""
+_KIND = re.compile(r"\b([Ee]xpected|got) `(\w+(?: \| \w+)*)`")
+
+
 def reason_for(error: Exception) -> str:
     """Return why an Entry refused its values: the field, then what is wrong, without the value where it can."""
-    message = str(error)
-    if " - at `$." in message:
-        message, _, place = message.rpartition(" - at `$.")
-        return f"{place.rstrip('`')}: {message[:1].lower()}{message[1:]}"
-    return message
+    message, separator, place = str(error).rpartition(" - at `$.")
+    message = _KIND.sub(_in_words, message if separator else place)
+    message = message.replace("with a timezone component", "with its time zone")
+    message = message.replace("Invalid RFC3339 encoded datetime", "Expected a date and time in the form of RFC3339")
+    return f"{place.rstrip('`')}: {message[:1].lower()}{message[1:]}" if separator else message
+
+
+def _in_words(match: re.Match[str]) -> str:
+    kinds = (_KINDS.get(kind, kind) for kind in match[2].split(" | "))
+    return f"{match[1]} {' or '.join(kinds)}"
