@@ -95,4 +95,5 @@ urlpatterns = [
     path("<slug:site_slug>/settings/filescom/sync", sync_filescom_now, name="sync_filescom_now"),
 ]
 
+handler400 = "auditlog.dashboard.failures.bad_request"
 handler500 = "auditlog.dashboard.failures.server_error"

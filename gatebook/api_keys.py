@@ -78,7 +78,12 @@ def fingerprint(key: str) -> str:
 
     It is a hash that SECRET_KEY keys: who has only the book cannot try keys against it.
     """
-    return FINGERPRINT + blake2b(key.encode(), key=_hash_key(settings.SECRET_KEY), digest_size=8).hexdigest()
+    return FINGERPRINT + keyed_digest(key)
+
+
+def keyed_digest(secret: str) -> str:
+    """Return what stands for a secret and is the same for the same one, and for nobody without SECRET_KEY."""
+    return blake2b(secret.encode(), key=_hash_key(settings.SECRET_KEY), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=1)

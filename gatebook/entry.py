@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
+from itertools import islice
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -115,7 +116,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         if not self.request_id:
             raise ValueError("request_id: is empty, expected a text")
         if self.details or notes:
-            force_setattr(self, "details", _fit({**notes, **self.details}))
+            force_setattr(self, "details", _fit(self.details, notes))
 
     @property
     def success(self) -> bool:
@@ -173,9 +174,21 @@ def stored_request_id(text: str) -> str:
     return f"{text[:_REQUEST_ID_KEPT]}-{digest[: INDEXED_LIMIT - _REQUEST_ID_KEPT - 1]}"
 
 
-def _fit(details: dict[str, str]) -> dict[str, str]:
+def _fit(details: dict[str, str], notes: dict[str, str]) -> dict[str, str]:
+    """Return the details within their limits and our own notes, which always find room."""
     short = {
         clean(key)[:DETAIL_KEY_LIMIT]: clean(value)[:DETAIL_VALUE_LIMIT]
-        for key, value in list(details.items())[:DETAILS_LIMIT]
+        for key, value in islice(details.items(), DETAILS_LIMIT)
     }
-    return {key: value for key, value in short.items() if value}
+    kept = {key: value for key, value in short.items() if value}
+    if not notes and len(short) == len(details):
+        return kept
+    earlier = kept.pop("cut", None)  # at a door before this one, or the sender's own
+    kept = {key: value for key, value in kept.items() if key not in notes}
+    cut = [notes.pop("cut", None), earlier]
+    if len(short) < len(details) or len(kept) + len(notes) + any(cut) > DETAILS_LIMIT:
+        kept = dict(islice(kept.items(), DETAILS_LIMIT - len(notes) - 1))
+        cut.insert(0, f"details of {len(details)} entries")
+    if any(cut):
+        notes["cut"] = ", ".join(filter(None, cut))[:DETAIL_VALUE_LIMIT]
+    return {**kept, **notes}

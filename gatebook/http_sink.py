@@ -195,7 +195,7 @@ def _seconds(retry_after: str | None) -> float:
     text = (retry_after or "").strip()
     try:
         wanted = float(text) if text.isdecimal() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
     return min(max(wanted, 0.0), LONGEST_WAIT_SECONDS)
 

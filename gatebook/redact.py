@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 from urllib.parse import quote, unquote
 
+from django.core.exceptions import ImproperlyConfigured
 from msgspec.structs import replace
 
-from gatebook.entry import TEXT_LIMITS, Entry
+from gatebook.api_keys import keyed_digest
+from gatebook.entry import INDEXED_LIMIT, TEXT_LIMITS, Entry
 from gatebook.running_text import HIDDEN, NO_VALUE, secret_values
 from gatebook.secret_names import NAMESPACES, SecretNames, folder_kind
 
@@ -27,7 +29,8 @@ _ISSUED = re.compile(
     r"|pypi-A[\w-]{15,}|SG\.[\w-]{10,}\.[\w-]{10,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w.-]{10,}|1//0[\w-]{20,}"
     r"|GOCSPX-[\w-]{10,}|AIza[\w-]{30,}"
     r"|(?:bot)?\d{6,12}:AA[\w-]{30,}"  # Telegram
-    r"|[a-z0-9]{6,13}-[0-9a-f]{32}(?![\w-])"  # Django's links for a new password
+    # Django's links for a new password, allauth's begin with the user; ids such as `worker-<hex>` stand for themselves.
+    r"|(?<=[^\w.:@|+~-])(?:[A-Za-z0-9_]{1,13}-)?[a-z0-9]{6}-[0-9a-f]{32}(?![\w-])"
     r"|(?P<jwt>eyJ[\w-]*+(?:\.[\w-]*+)*+)"
     r")"
     r"|(?<=/services/)T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/\w{10,}"  # Slack's webhooks
@@ -51,6 +54,9 @@ _KEY_LIKE = re.compile(
 )
 _FILE = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.IGNORECASE)
+_DIGEST = re.compile(r"-[0-9a-f]{16}\Z")
+_DIGEST_LENGTH = 17
+_MOST_ROUNDS = 5
 
 # What most entries hold, told by one look: nothing above finds anything here. Issued keys without `_` and `:` have
 # longer words than these ids or begin as is said; folders of a path that are as short as these hide no key.
@@ -61,6 +67,7 @@ _PLAIN_IDS = re.compile(
 )
 _PLAIN_PATH = re.compile(r"(?:/(?:[A-Za-z_.]{0,12}+(?![^/])|[0-9]{1,12}+(?![^/])|[A-Za-z0-9_.]{1,7}+(?![^/])))*+")
 
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _SEPARATOR = re.compile(r"([&;?#])")
 _RESPONSE_CODES = re.compile(r"(?:[<>]=?)?\d{1,3}(?:(?:\.\.|,)\d{1,3})*\*?$")
 _ADDRESS_SIGN = re.compile(r"[?&#/]")
@@ -134,7 +141,7 @@ class Redactor:
         if path and (hidden := self._path(path, 0)) != path:
             changes["request_path"] = hidden
         is_plain = plain_ids or _UUID.fullmatch(entry.request_id)
-        if not is_plain and (hidden := self.text(entry.request_id)) != entry.request_id:
+        if not is_plain and (hidden := self.request_id(entry.request_id)) != entry.request_id:
             changes["request_id"] = hidden
         if entry.details and (details := self._details(entry.details)) != entry.details:
             changes["details"] = details
@@ -150,6 +157,29 @@ class Redactor:
             text = _WORD.sub(self._word, text)
         text = self._anywhere(text)
         return self._pairs(text) if "=" in text or ":" in text or "('" in text or '("' in text or "--" in text else text
+
+    def request_id(self, text: str) -> str:
+        """Return a Request-ID, as entries hold it, without its secrets.
+
+        One that had any ends in a digest of the whole, so that distinct ones stay distinct and equal ones equal.
+        """
+        if HIDDEN in text and (match := _DIGEST.search(text)):
+            before = text[: match.start()]
+            if self.text(before) == before:
+                return text  # a door on the way here has done it
+        hidden = self.text(text)
+        if hidden == text:
+            return text
+        try:
+            digest = keyed_digest(text)
+        except ImproperlyConfigured:  # a program without a SECRET_KEY records nonetheless
+            return hidden
+        # The next door must find nothing more: what is hidden may let what is beside it look like a part of it.
+        for _ in range(_MOST_ROUNDS):
+            before, hidden = hidden, self.text(hidden)
+            if hidden == before and len(hidden) <= INDEXED_LIMIT - _DIGEST_LENGTH:
+                return f"{hidden}-{digest}"
+        return f"{HIDDEN}-{digest}"
 
     def _hide(self, secret: str, why: str) -> str:
         """Return what stands for a secret; `why` is the name it went by, or its shape."""
@@ -237,11 +267,11 @@ class Redactor:
         """Hide in a value that may hold an address or parameters of its own, plain or encoded."""
         if depth >= _MAX_NESTING:
             return self._hide(value, "encoded too often") if "%25" in value else value
-        plain = unquote(value)
+        plain = unquote(value) if _ENCODED.search(value) else value
+        if plain == value:  # what is not hidden by name here is looked for in the text around it, as a whole
+            return self._parameters(value, depth + 1) if "=" in value else value
         hidden = self._path(plain, depth + 1)
-        if hidden == plain:
-            return value
-        return hidden if plain == value else quote(hidden, safe="/[]:,+")
+        return value if hidden == plain else quote(hidden, safe="/[]:,+")
 
     def _anywhere(self, text: str) -> str:
         """Hide what is secret wherever it stands."""

@@ -113,6 +113,35 @@ def test_the_senders_details_are_limited_in_number_and_length():
     assert max(map(len, many.details.values())) == 1000
 
 
+def test_details_that_find_no_room_are_noted():
+    many = entry(details={f"k{number}": "v" for number in range(30)})
+    assert many.details == {**{f"k{number}": "v" for number in range(19)}, "cut": "details of 30 entries"}
+    alike = entry(details={"x" * 64 + "a": "1", "x" * 64 + "b": "2"})
+    assert alike.details["cut"] == "details of 2 entries"
+    assert len(alike.details) == 2
+
+
+def test_details_of_just_the_limit_stay_and_empty_ones_are_not_missed():
+    just = {f"k{number}": "v" for number in range(DETAILS_LIMIT)}
+    assert entry(details=just).details == just
+    assert entry(details={"a": "", "b": "c"}).details == {"b": "c"}
+
+
+def test_our_own_notes_find_room_among_many_details():
+    told = entry(details={f"k{number}": "v" for number in range(20)}, username="u" * 300, request_ip="proxy")
+    assert len(told.details) == DETAILS_LIMIT
+    assert told.details["request_ip"] == "proxy"
+    assert told.details["cut"] == "details of 20 entries, username of 300 characters"
+
+
+def test_our_own_notes_stand_beside_the_senders():
+    told = entry(details={"cut": "mine", "request_ip": "theirs"}, username="u" * 300, request_ip="proxy")
+    assert told.details == {"cut": "username of 300 characters, mine", "request_ip": "proxy"}
+    assert entry(details={"cut": "mine"}).details == {"cut": "mine"}
+    long = entry(details={"cut": "m" * 1000}, username="u" * 300)
+    assert long.details["cut"].startswith("username of 300 characters, mmm")
+
+
 @pytest.mark.parametrize(
     ("fields", "success"),
     [
@@ -144,7 +173,7 @@ entries = st.builds(
     response_code=st.one_of(st.none(), st.integers(0, 999)),
     duration_ms=st.one_of(st.none(), st.integers(0, 2**31 - 1)),
     user_is_from_parent_site=st.booleans(),
-    details=st.dictionaries(st.text(max_size=80), st.text(max_size=1200), max_size=25),
+    details=st.dictionaries(st.text(max_size=80) | st.just("cut"), st.text(max_size=1200), max_size=25),
     **{name: texts for name in TEXT_LIMITS if name != "request_id"},
 )
 

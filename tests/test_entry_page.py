@@ -18,6 +18,7 @@ from auditlog.search.timerange import written
 from auditlog.store.writer import write
 from gatebook.conf import conf
 from gatebook.entry import TEXT_LIMITS
+from gatebook.redact import Redactor
 from tests.book import ago, entry, make_entry
 from tests.test_every_page import HOSTILE
 from tests.test_log_page import count_at, links
@@ -162,6 +163,20 @@ def test_a_long_request_id_is_found_as_it_was_sent(visitor, site):
     make_entry(site, request_id="x" * 500, request_path="/found")
     assert "/found" in visitor.get(f"/acme/logs/entry?request={'x' * 500}").text
     assert "/found" in visitor.get(f"/acme/logs/?request={'x' * 500}").text
+
+
+def test_a_request_id_is_found_as_it_was_sent_though_a_secret_in_it_is_hidden(visitor, site):
+    sent = f"key-{7:032x}"
+    made = make_entry(site, request_id=Redactor().request_id(sent), request_path="/found")
+    for request_id in (sent, made.request_id):
+        assert "/found" in visitor.get(f"/acme/logs/entry?request={request_id}").text
+        assert "/found" in visitor.get(f"/acme/logs/?request={request_id}").text
+    assert "/found" not in visitor.get(f"/acme/logs/?request=key-{8:032x}").text
+
+
+def test_a_request_id_that_entered_when_it_was_no_secret_is_found(visitor, site):
+    make_entry(site, request_id=f"key-{7:032x}", request_path="/found")
+    assert "/found" in visitor.get(f"/acme/logs/?request=key-{7:032x}").text
 
 
 def test_the_entry_of_another_site_is_out_of_reach(visitor, other_site):

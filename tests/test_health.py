@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -80,6 +81,42 @@ def test_without_a_broker_it_is_not_ready(client, db, monkeypatch):
 def test_a_broker_in_redis_is_ready(client, db, monkeypatch, redis_url):
     monkeypatch.setattr(health, "app", Celery(broker=redis_url))
     assert client.get("/readyz").json()["broker"] == "ok"
+
+
+@pytest.fixture
+def stranger_host(client):
+    """Ask under a Host that is none of ours."""
+    client.raise_request_exception = False
+    return lambda path, **kwargs: client.generic("POST", path, b"{}", headers={"Host": "evil.example"}, **kwargs)
+
+
+def test_a_program_at_an_unknown_host_is_refused_as_it_reads(stranger_host, db):
+    answer = stranger_host("/api/rest/v1/api_request_logs")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/json")
+    assert (answer.json()["type"], answer.json()["http-code"]) == ("bad-request/unknown-host", 400)
+    assert "ALLOWED_HOSTS" in answer.json()["error"]
+    answer = stranger_host("/v1/traces", content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, 3)
+    answer = stranger_host("/v1/logs", content_type="application/x-protobuf")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/x-protobuf")
+
+
+def test_a_person_at_an_unknown_host_is_shown_a_page(stranger_host, db):
+    answer = stranger_host("/acme/logs/")
+    assert answer.status_code == 400
+    assert "Not understood" in answer.text
+
+
+@pytest.mark.parametrize(("error", "status", "code"), [(OperationalError, 503, 14), (RuntimeError, 500, 13)])
+def test_an_exporter_of_telemetry_is_told_in_its_words_that_something_broke(rf, error, status, code):
+    try:
+        raise error("secret detail")
+    except error:
+        answer = server_error(rf.post("/v1/traces", b"{}", "application/json"))
+    assert answer.status_code == status
+    told = json.loads(answer.content)
+    assert told["code"] == code
+    assert "secret" not in told["message"]
 
 
 def test_a_page_says_when_the_database_is_away(rf):

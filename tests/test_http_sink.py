@@ -237,8 +237,9 @@ def test_who_is_asked_for_patience_waits_as_long(crooked, sink, status):
         (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0),
         (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 300),
         ("Wed, 99 Foo 2026 00:00:00", 0),
+        ("Thu, 01 Jan 2026 99999999999:00:00 GMT", 0),
     ],
-    ids=["none", "empty", "no number", "negative", "seconds", "too long", "past", "far ahead", "no date"],
+    ids=["none", "empty", "no number", "negative", "seconds", "too long", "past", "far ahead", "no date", "no hour"],
 )
 def test_a_retry_after_is_obeyed_within_reason(header, seconds):
     assert http_sink._seconds(header) == seconds

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -135,6 +136,16 @@ def test_sending_again_adds_nothing(send):
     answer = send(batch + b"\n" + lines(entry(request_id="c")))
     assert answer.json() == {"accepted": 1, "duplicates": 2, "rejected": []}
     assert len(stored()) == 3
+
+
+@pytest.mark.parametrize("form", ["gateway-{:032x}", "key-{:032x}", "https://bob:{:08}@example.com"])
+def test_requests_of_one_moment_are_all_kept_once_where_their_ids_look_secret(send, form):
+    at = ago(minutes=5).isoformat()
+    batch = lines(*[minimal(form.format(number), created_at=at) for number in (1, 2)])
+    assert send(batch).json() == {"accepted": 2, "duplicates": 0, "rejected": []}
+    assert send(batch).json() == {"accepted": 0, "duplicates": 2, "rejected": []}
+    written_out = lines(*[minimal(request_id, created_at=at) for request_id in stored()])
+    assert send(written_out).json() == {"accepted": 0, "duplicates": 2, "rejected": []}
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP"])
@@ -405,6 +416,30 @@ def test_the_last_use_is_kept_to_the_minute(send):
     ApiKey.objects.update(last_used_at=ago(minutes=2))
     send(lines(entry()))
     assert ApiKey.objects.get().last_used_at > first
+
+
+@pytest.mark.parametrize("door", [DOOR, "/v1/traces"])
+@pytest.mark.parametrize("change", ["revoked_at", "expires_at"])
+def test_a_key_that_ends_while_a_slow_sender_sends_is_refused(secret, monkeypatch, door, change):
+    receive = body.receive
+
+    def slowly(request: Any) -> bytes:
+        time.sleep(0.02)
+        ApiKey.objects.update(**{change: ago(seconds=1)})
+        return receive(request)
+
+    monkeypatch.setattr(http.body, "receive", slowly)
+    monkeypatch.setattr(http, "SLOW_SECONDS", 0.01)
+    batch = lines(minimal("late"))
+    answer = Client().generic(
+        "POST",
+        door,
+        batch,
+        "application/json" if door != DOOR else NDJSON,
+        headers={"X-FilesAPI-Key": secret},
+    )
+    assert answer.status_code == 401
+    assert stored() == {}
 
 
 def test_a_rejected_line_is_kept_without_its_secrets(send, child):

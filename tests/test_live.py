@@ -13,7 +13,9 @@ from django.utils.http import urlencode
 
 from auditlog.dashboard import live
 from auditlog.models import Site
+from auditlog.search.cursor import Cursor
 from auditlog.search.snapshot import OutOfBudget
+from auditlog.search.timerange import EPOCH
 from auditlog.store.writer import write
 from tests.book import ago, entry, make_entry
 from tests.test_facets_page import recorded  # noqa: F401
@@ -169,6 +171,14 @@ def test_who_asks_for_more_than_what_arrives_is_in_the_book(visitor, site, recor
     switch = Switch.of(visitor, "/acme/logs/")
     switch.ask(since=int(switch.data["now"]) - 3600 * 1_000_000)
     assert [path.partition("?")[0] for path in recorded] == ["/acme/logs/", "/acme/logs/newer"]
+
+
+def test_no_cursor_keeps_who_asks_for_what_is_old_out_of_the_book(visitor, site, recorded):  # noqa: F811
+    make_entry(site, request_path="/old", created_at=ago(days=100))
+    cursor = Cursor("-created_at", None, ago(days=-20_000), site.pk, "x", EPOCH)
+    asked = {"since": "0", "from": ago(days=101).isoformat(), "to": ago(days=99).isoformat(), "after": str(cursor)}
+    assert "/old" in visitor.get("/acme/logs/newer", asked).text
+    assert [path.partition("?")[0] for path in recorded] == ["/acme/logs/newer"]
 
 
 def test_what_takes_too_long_is_said(visitor, site, monkeypatch):

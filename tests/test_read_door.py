@@ -25,6 +25,7 @@ from auditlog.search import pages
 from auditlog.search.snapshot import OutOfBudget
 from auditlog.store.writer import write
 from gatebook.ids import new_id
+from gatebook.redact import Redactor
 from tests.book import ago, entry, make_entry
 
 DOOR = "/api/rest/v1/api_request_logs"
@@ -223,6 +224,8 @@ def iso(name: str, zone: str = "Z") -> str:
         ("filter[request_id]=a,b", ""),
         ("filter[request_id]=50%25_*", "50%_*"),
         ("filter[request_id]=nowhere", ""),
+        ("filter[request_id]=*", ""),
+        ("filter[request_id]=nowhere,plain", "plain"),
         # Booleans of each client.
         *[(f"filter[success]={text}", "plain") for text in ("True", "true", "1", "TRUE")],
         *[(f"filter[success]={text}", "other|a,b|50%_*") for text in ("False", "false", "0")],
@@ -267,6 +270,20 @@ def iso(name: str, zone: str = "Z") -> str:
 )
 def test_a_filter_finds(ask, parameters, found):
     assert set(ids(ask(parameters))) == set(filter(None, found.split("|")))
+
+
+def test_too_many_parameters_are_refused_as_clients_read_it(ask):
+    answer = ask("&".join(f"filter[user_id][]={number}" for number in range(1001)))
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "bad-request/too-many-parameters"
+    assert answer.json()["error"] == "There are more than 1,000 parameters; send fewer."
+
+
+def test_a_request_id_is_found_as_it_was_sent_though_a_secret_in_it_is_hidden(ask, site):
+    hidden = Redactor().request_id(f"key-{7:032x}")
+    make_entry(site, request_id=hidden)
+    for request_id in (hidden, f"key-{7:032x}"):
+        assert ids(ask({"filter[request_id]": request_id})) == [hidden]
 
 
 @pytest.mark.usefixtures("rows")
@@ -469,6 +486,9 @@ def test_what_arrives_meanwhile_disturbs_no_walk(ask, site, many):
             "has 101 values, expected 100",
         ),
         ("filter_gt[created_at]=2026-02-30", "datetime-parse", "2026-02-30 is no time"),
+        ("filter_gt[created_at]=1 Jan 2026 99999999999:00:00 GMT", "datetime-parse", "GMT is no time"),
+        ("filter[created_at]=1 Jan 2026 00:00:00 %2B99999999999999999999", "datetime-parse", "9 is no time"),
+        ("filter[end_date]=99999999999 Jan 2026 00:00:00 GMT", "datetime-parse", "GMT is no time"),
         ("filter[created_at]=2026-01-01&filter[created_at]=2026-01-02", "invalid-filter-param-value", "more than once"),
         ("sort_by[user_id]=asc", "invalid-sort-field", "sort_by does not take user_id, expected one of created_at"),
         ("sort_by[created_at]=up", "invalid-sort-field", "sort_by[created_at]: up, expected asc or desc"),

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gatebook.entry import Entry
+from gatebook.entry import Entry, decode_entry, encode_json
 from gatebook.redact import HIDDEN, Redactor
 
 redact, redact_text = Redactor().path, Redactor().text
@@ -45,10 +45,16 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJlLW9mLWJvYg"
         ("/a?password=a=b", "/a?password=[redacted]"),
         ("/a?next=%2Fcb%3Ftoken%3Dabc", "/a?next=/cb%3Ftoken%3D[redacted]"),
         ("/a?next=/cb?token=abc", "/a?next=/cb?token=[redacted]"),
+        ("/a?x=%zz=token=abc", "/a?x=%zz=token=[redacted]"),
+        ("/a?x=%zz/reset/aB3dE5gH7jK9", "/a?x=%zz/reset/[redacted]"),
+        ("/a?x=%zz='password':'abc'", "/a?x=%zz='password':[redacted]"),
         ("/a?p%3Dq=1&token%3Dabc", "/a?p%3Dq=1&token%3D[redacted]"),
         (f"/a?x={JWT}", "/a?x=[redacted]"),
         (f"/verify/{JWT}/", "/verify/[redacted]/"),
         ("/reset/MQ/c2m3zu-0123456789abcdef0123456789abcdef/", "/reset/MQ/[redacted]/"),
+        ("/accounts/1-c2m3zu-0123456789abcdef0123456789abcdef/", "/accounts/[redacted]/"),
+        ("/a?next=%2Fa%2Fc2m3zu-0123456789abcdef0123456789abcdef", "/a?next=/a/[redacted]"),
+        ("/a?t=c2m3zu-0123456789abcdef0123456789abcdef", "/a?t=[redacted]"),
         ("/token/9f8e7d6c5b4a39281706/use", "/token/[redacted]/use"),
         ("/api/tokens/0b1f0f6e-1111-4222-8333-123456789abc", "/api/tokens/[redacted]"),
         ("https://bob:hunter2@example.com/x", "https://bob:[redacted]@example.com/x"),
@@ -135,6 +141,10 @@ def test_the_ordinary_stays_as_it_is(path):
         ("Authorization: Bearer abc.def-123456", "Authorization: [redacted]"),
         ("sent Bearer abc.def-123456789 twice", "sent Bearer [redacted] twice"),
         (f"not decodable: {JWT}", "not decodable: [redacted]"),
+        (
+            "Reverse for 'x' with arguments '('MQ', 'c2m3zu-0123456789abcdef0123456789abcdef')' not found.",
+            "Reverse for 'x' with arguments '('MQ', '[redacted]')' not found.",
+        ),
         ("postgresql://gatebook:hunter2@db/x refused", "postgresql://gatebook:[redacted]@db/x refused"),
     ],
 )
@@ -351,7 +361,6 @@ def entry_with(**fields) -> Entry:
         ("request_method", "token=x", "token=[redacted]"),
         ("request_path", "/a?token=x", "/a?token=[redacted]"),
         ("request_host", "bob:hunter2@example.com", "[redacted]@example.com"),
-        ("request_id", f"a-{KEYS[2]}", "a-[redacted]"),
         ("user_agent", "curl token=x", "curl token=[redacted]"),
         ("error_type", "Bad token=x", "Bad token=[redacted]"),
         ("error_message", "password: x", "password: [redacted]"),
@@ -363,6 +372,61 @@ def entry_with(**fields) -> Entry:
 def test_a_secret_is_hidden_in_whichever_field_it_is(field, text, hidden):
     before = entry_with(**{"error_message": "gone", "request_path": "/a", field: text})
     assert Redactor().entry(before) == replace(before, **{field: hidden})
+
+
+IDS_WITH_A_SECRET = [
+    "key-{:032x}",
+    "SK{:032x}",
+    "{:032x}-us1",
+    "npm_{:032x}",
+    "1//0{:032x}",
+    "/reset/{:032x}",
+    "token={:x}",
+    "https://bob:{:06}@example.com/x",
+    "password={:x}" + "&password=1" * 15,
+    "a" * 190 + " token={:x}",
+    "=npm_{:032x}?x",
+]
+
+
+@pytest.mark.parametrize("form", IDS_WITH_A_SECRET)
+def test_request_ids_that_differ_in_a_secret_stay_distinct_and_equal_ones_equal(form):
+    ours = Redactor()
+    one, other = (ours.entry(entry_with(request_id=form.format(number))).request_id for number in (1, 2))
+    assert HIDDEN in one
+    assert HIDDEN in other
+    assert one != other
+    assert one == Redactor().entry(entry_with(request_id=form.format(1))).request_id
+
+
+@pytest.mark.parametrize("form", IDS_WITH_A_SECRET)
+def test_a_request_id_without_its_secret_passes_the_next_door_as_it_is(form):
+    once = Redactor().entry(entry_with(request_id=form.format(1)))
+    assert Redactor().entry(decode_entry(encode_json(once))) == once
+
+
+def test_what_a_request_id_keeps_of_a_password_is_worth_nothing_without_the_key(settings):
+    entry = entry_with(request_id="password=hunter2")
+    ours = Redactor().entry(entry).request_id
+    settings.SECRET_KEY = "another" * 10
+    assert Redactor().entry(entry).request_id != ours
+
+
+def test_without_a_key_for_the_digest_the_entry_is_kept(settings):
+    settings.SECRET_KEY = ""
+    assert Redactor().entry(entry_with(request_id="password=hunter2")).request_id == "password=[redacted]"
+
+
+def test_a_request_id_that_only_looks_hidden_is_looked_at():
+    for request_id in ("[redacted] token=hunter2-0123456789abcdef", "token=hunter2 [redacted]-0123456789abcdef"):
+        assert "hunter2" not in Redactor().entry(entry_with(request_id=request_id)).request_id
+
+
+@pytest.mark.parametrize("field", ["request_id", "user_id", "username", "impersonator_user_id", "api_key_id"])
+@pytest.mark.parametrize("name", ["gateway", "worker", "tenant01", "eu-client", "acme.worker"])
+def test_an_id_of_a_word_and_hexadecimal_digits_is_no_link(name, field):
+    entry = entry_with(**{field: f"{name}-0123456789abcdef0123456789abcdef"})
+    assert Redactor().entry(entry) is entry
 
 
 @pytest.mark.parametrize(
@@ -511,6 +575,12 @@ unhurried = Redactor(patterns=[re.compile("(?!)")])
 """Looks at everything with everything: a pattern of the host's may match anywhere."""
 
 
+@given(st.lists(pieces | st.sampled_from([" ", *KEYS[:3]]), min_size=1, max_size=30).map("".join))
+def test_a_redacted_request_id_stays_as_it_is(text):
+    once = Redactor().entry(entry_with(request_id=text))
+    assert Redactor().entry(once) == once
+
+
 @given(words | st.sampled_from(KEYS), words, words, words.map("/".__add__), words)
 def test_what_one_look_calls_plain_holds_no_secret(request_id, username, prefix, path, name):
     entry = entry_with(
@@ -589,6 +659,15 @@ def test_hostile_length_costs_in_proportion(piece):
     assert any(seconds(long) < max(24 * usual, 0.1) for _ in range(3))
 
 
+@pytest.mark.parametrize("piece", ["x=%zz&", '%"', "=%", "a=b=%;", "%{'a':"])
+def test_text_in_which_nothing_is_encoded_is_read_once_from_end_to_end(monkeypatch, piece):
+    looked_at = []
+    look = Redactor._anywhere
+    monkeypatch.setattr(Redactor, "_anywhere", lambda self, text: looked_at.append(text) or look(self, text))
+    redact(f"/a?{piece * 500}")
+    assert len(looked_at) == 1
+
+
 def test_hidden_values_say_so():
     assert HIDDEN == "[redacted]"
 
@@ -617,3 +696,5 @@ def test_half_a_secret_at_the_end_of_what_was_cut_is_dropped(name, text, secret)
     safe = Redactor().entry(cut)
     assert secret not in getattr(safe, name)
     assert getattr(safe, name).startswith(text[:1000])
+    told = Entry(created_at=cut.created_at, request_id="r1", details={"cut": "mine"}, **{name: text})
+    assert secret not in getattr(Redactor().entry(told), name)

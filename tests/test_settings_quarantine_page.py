@@ -220,6 +220,49 @@ def test_a_line_without_its_secrets_is_still_one_that_can_be_sent_again(visitor,
         assert "hunter2" not in shown
 
 
+@pytest.mark.parametrize("form", ["key-{:032x}", "token={}-1", "/reset/{:032x}", "{}" + "a" * 300 + " token=x"])
+def test_lines_whose_request_ids_differ_in_a_secret_are_sent_again_each_once(visitor, site, key, form):
+    days, key.site.retention_days = site.retention_days, 7
+    at = ago(days=9).isoformat()
+    sent = [line(0, request_id=form.format(number), created_at=at) for number in (1, 2)]
+    take(key, sent)
+    key.site.retention_days = days
+    assert take(key, sent[:1]).accepted == 1
+    page = visitor.post(f"{PAGE}again", {"reason": "", "all": QuarantinedLine.objects.latest("pk").pk}, follow=True)
+    assert "Sent again: 1 accepted, 1 already in the book." in page.text
+    assert ApiRequestLog.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        r"C:\\u0041bc",
+        r"dir\\u006eew",
+        r"a\\/b",
+        r"x\\u0022y",
+        r"\\\\u0041",
+        r"\\\u0041",
+        r"\u0041\/b",
+        r"a\tb\nc",
+        "a\\\\",
+    ],
+)
+def test_a_line_is_sent_again_as_it_was_sent_whatever_is_escaped_in_it(visitor, site, key, message):
+    days, key.site.retention_days = site.retention_days, 7
+    sent = line(1, error_message="MESSAGE").replace(b"MESSAGE", message.encode())
+    take(key, [sent])
+    key.site.retention_days = days
+    visitor.post(f"{PAGE}again", {"line": QuarantinedLine.objects.get().pk})
+    assert ApiRequestLog.objects.get().error_message == json.loads(sent)["error_message"]
+
+
+@pytest.mark.parametrize("message", [r"/a?token\\u003dabc123", r"/a?x=1\\u0026token\\u003dabc123"])
+def test_a_secret_between_signs_that_are_escaped_twice_is_hidden(site, key, message):
+    sent = line(1, error_message="MESSAGE", site="nowhere").replace(b"MESSAGE", message.encode())
+    take(key, [sent])
+    assert "abc123" not in QuarantinedLine.objects.get().line
+
+
 def test_one_line_is_discarded(visitor, site, key):
     take(key, [b"first", b"second"])
     page = visitor.post(f"{PAGE}discard", {"line": QuarantinedLine.objects.latest("pk").pk}, follow=True).text

@@ -268,6 +268,14 @@ def test_it_waits_as_long_as_it_is_asked_to(connected, files_com, site):
     assert request_ids(site) == ["r00001"]
 
 
+def test_a_wait_that_makes_no_sense_is_as_long_as_one_that_nobody_asked_for(connected, files_com, site):
+    files_com.records = [record(1)]
+    never = "Thu, 01 Jan 2026 99999999999:00:00 GMT"
+    files_com.mishaps = [refused(429, "rate-limited/too-many-requests", "Slow down", Retry_After=never)]
+    copy(connected)
+    assert request_ids(site) == ["r00001"]
+
+
 def test_a_wait_that_is_too_long_ends_the_run_and_the_beat_leaves_it_alone_meanwhile(connected, files_com, monkeypatch):
     files_com.mishaps = [refused(429, "rate-limited/too-many-requests", "Slow down", Retry_After="600")]
     with pytest.raises(SourceError, match="asks for fewer questions"):

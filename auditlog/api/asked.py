@@ -22,7 +22,7 @@ from auditlog.search.pages import Page
 from auditlog.search.question import SORTED_OVER_EVERYTHING, Question
 from auditlog.search.timerange import EPOCH, TimeRange, written
 from gatebook.addresses import normal_address
-from gatebook.entry import clean, stored_request_id
+from gatebook.entry import clean
 from gatebook.interfaces import value_of
 
 FILTERS = {
@@ -108,7 +108,8 @@ def asked(query: QueryDict, sites: Sequence[Site]) -> Question:
             exactly &= any_of(Q(**{f"{field}__startswith": text}) for text in alternatives)
             continue
         wanted = [_READERS.get(field, str)(text) for text in alternatives]
-        exactly &= Q(**{f"{field}__in": wanted})
+        if field != "request_id":  # which its key asks for exactly
+            exactly &= Q(**{f"{field}__in": wanted})
         if field in _ALIKE:
             params.setlist(_ALIKE[field], [terms.exactly(text) for text in wanted])
     try:
@@ -207,7 +208,6 @@ def _address(text: str) -> str:
 _READERS: dict[str, Callable[[str], Any]] = {
     "success": lambda text: _boolean("filter[success]", text),
     "request_ip": _address,
-    "request_id": stored_request_id,
     "interface": value_of,
 }
 """Field → what makes of a text the value that entries have."""

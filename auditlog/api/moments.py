@@ -48,4 +48,8 @@ def _in_words(text: str) -> datetime:
     try:
         return datetime.strptime(text, _OF_JAVASCRIPT)  # noqa: DTZ007  it ends in the zone
     except ValueError:
+        pass
+    try:
         return parsedate_to_datetime(text)
+    except OverflowError:  # more hours than an integer holds
+        raise ValueError from None

@@ -173,7 +173,7 @@ def _asked_wait(error: Error) -> float:
         return min(float(text), longest)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return min(max(0.0, (until - datetime.now(UTC)).total_seconds()), longest)

@@ -16,14 +16,16 @@ from auditlog.models import ApiKey, QuarantinedLine, Site
 from auditlog.models.quarantine import LINE_LIMIT, NotTaken
 from auditlog.store.writer import Rejection, write
 from gatebook.conf import conf
-from gatebook.entry import FIELDS, Entry, clean, text_of
-from gatebook.redact import Redactor
+from gatebook.entry import FIELDS, Entry, clean, stored_request_id, text_of
+from gatebook.redact import HIDDEN, Redactor
 
 ERROR_LIMIT = 300
 """Characters of a reason: some repeat what the sender wrote."""
 
 _NAMED = {*FIELDS, "site", "success"}
-_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])|\\(/)")
+_REQUEST_ID = re.compile(r'(?<="request_id")\s*+:\s*+"([^"\\]++)"')
+_ESCAPE = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|(/)|.)", re.DOTALL)
+_ESCAPE_IN_JSON_IN_JSON = re.compile(r"\\u00([2-7][0-9a-fA-F])|\\(/)")
 
 
 @dataclass
@@ -102,11 +104,27 @@ def _shown(line: bytes | Rejected, redactor: Redactor) -> str:
     """Return the beginning of a line without its secrets, whatever it is."""
     # More than is kept, or a secret that is cut in two would not be known for one.
     text = line.excerpt if isinstance(line, Rejected) else text_of(line[: 2 * LINE_LIMIT])
-    text = redactor.text(_ESCAPED.sub(_plain, text))
-    return '"'.join(redactor.path(part) for part in text.split('"'))[:LINE_LIMIT]
+    line_as_sent = _ESCAPE.sub(_plain, text)
+    text = _without_secrets(line_as_sent, redactor)
+    undone = _ESCAPE_IN_JSON_IN_JSON.sub(_plain, line_as_sent)
+    if undone != line_as_sent:  # is no longer what was sent, but a secret must not stay for that
+        hidden = _without_secrets(undone, redactor)
+        text = hidden if hidden.count(HIDDEN) > text.count(HIDDEN) else text
+    sent = _REQUEST_ID.search(line_as_sent)
+    if sent and (left := _REQUEST_ID.search(text)) and HIDDEN in left[1]:
+        # As an entry holds it, so that it is told from others, and is the same, when the line is sent again.
+        request_id = redactor.request_id(stored_request_id(sent[1]))
+        text = text[: left.start(1)] + request_id + text[left.end(1) :]
+    return text[:LINE_LIMIT]
+
+
+def _without_secrets(text: str, redactor: Redactor) -> str:
+    return '"'.join(redactor.path(part) for part in redactor.text(text).split('"'))
 
 
 def _plain(escape: re.Match[str]) -> str:
     """Undo a JSON escape of a plain character, which an address may hold for its signs."""
-    character = chr(int(escape[1], 16)) if escape[1] else "/"
+    character = chr(int(escape[1], 16)) if escape[1] else escape[2]
+    if character is None:
+        return escape[0]
     return escape[0] if character in '"\\\x7f' else character

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -33,6 +34,9 @@ AT_ONCE = 8
 
 TURN_SECONDS = 2
 """How long another one waits for its turn before it is sent away."""
+
+SLOW_SECONDS = 1
+"""After a body that came no faster the key is looked up once more: it may have been revoked, or expired, meanwhile."""
 
 AWAY_SECONDS = 2
 """When to come back to a database that is away. OpenTelemetry's exporters give up what has to wait for 10 s."""
@@ -94,11 +98,14 @@ def received(request: HttpRequest) -> Iterator[bytes]:
     is_packed = body.is_packed(request)
     if not connection.in_atomic_block:
         connection.close()  # or many slow senders would keep the pages from the database
+    began = time.monotonic()
     data = body.receive(request)
     if not _turns.acquire(timeout=TURN_SECONDS):
         sentence = "Too many others send entries at this moment; send the same again."
         raise Refused(429, "rate-limited/too-many-concurrent-requests", sentence, {"Retry-After": "1"})
     try:
+        if time.monotonic() - began > SLOW_SECONDS:
+            key_of_poster(request)
         yield body.unpack(data) if is_packed else data
     finally:
         _turns.release()

@@ -31,7 +31,7 @@ MOST_COMMAS = 1_000_000
 MOST_REASONS = 10
 """Reasons that an answer tells apart."""
 
-_GRPC_CODES = {400: 3, 401: 16, 403: 7, 405: 12, 411: 3, 413: 3, 415: 3, 429: 8, 503: 14}
+_GRPC_CODES = {400: 3, 401: 16, 403: 7, 405: 12, 411: 3, 413: 3, 415: 3, 429: 8, 500: 13, 503: 14}
 """google.rpc.Code of each status; the specification leaves it to programs that look at it."""
 
 
@@ -45,6 +45,13 @@ def traces(request: HttpRequest) -> HttpResponse:
 def logs(request: HttpRequest) -> HttpResponse:
     """Store the log records of HTTP requests that are sent with an API key."""
     return _take_in(request, LOGS)
+
+
+def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
+    """Return the answer to a request that is not served, in the content type in which it came."""
+    status = Status(code=_GRPC_CODES[refused.status], message=str(refused))
+    is_json = request.content_type != PROTOBUF
+    return _answer(status, is_json=is_json, status=refused.status, headers=refused.headers)
 
 
 def _take_in(request: HttpRequest, signal: Signal) -> HttpResponse:
@@ -61,8 +68,7 @@ def _take_in(request: HttpRequest, signal: Signal) -> HttpResponse:
                 taken = take(key, lines)
     except Refused as refused:
         refused.note(request)
-        status = Status(code=_GRPC_CODES[refused.status], message=str(refused))
-        return _answer(status, is_json=is_json, status=refused.status, headers=refused.headers)
+        return refusal(request, refused)
     capture_of(request).ignore = True  # the book does not write about its own writing
     answer = signal.answer()
     if rejected := others.total() + len(taken.rejected):

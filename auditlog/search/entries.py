@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from auditlog.models import ApiRequestLog, Site
 from auditlog.search.errors import QuestionError
 from auditlog.search.question import site_retention
+from auditlog.search.request_ids import sent_as
 from auditlog.store.writer import TOLERATED_AHEAD
-from gatebook.entry import stored_request_id
 
 
 def find(site: Site, request_id: str, at: str = "") -> ApiRequestLog | None:
@@ -20,8 +20,8 @@ def find(site: Site, request_id: str, at: str = "") -> ApiRequestLog | None:
         raise QuestionError({"request": "is missing, expected a Request-ID."})
     now = datetime.now(UTC)
     rows = ApiRequestLog.objects.filter(
+        sent_as(request_id),
         site_id=site.pk,
-        request_id=stored_request_id(request_id),
         created_at__gte=now - site_retention(site),
         created_at__lte=now + TOLERATED_AHEAD,
     )

@@ -13,7 +13,8 @@ from django.db.models import Q
 
 from auditlog.models import Site
 from auditlog.search import terms
-from gatebook.entry import stored_request_id
+from auditlog.search.request_ids import sent_as
+from gatebook.entry import MAX_CODE, MAX_MILLISECONDS
 from gatebook.interfaces import value_of
 
 MOST_VALUES = 500
@@ -77,8 +78,8 @@ def found_in(*columns: str) -> Condition:
     return condition
 
 
-def within(column: str) -> Condition:
-    """A number in a range, or `*` for any."""
+def within(column: str, largest: int) -> Condition:
+    """A number in a range, or `*` for any; no entry has more than `largest`."""
 
     def condition(part: str) -> Q:
         if part == "*":
@@ -87,15 +88,18 @@ def within(column: str) -> Condition:
         if span.least == span.most:
             return Q(**{column: span.least})
         least = Q() if span.least is None else Q(**{f"{column}__gte": span.least})
-        most = Q() if span.most is None else Q(**{f"{column}__lte": span.most})
-        return least & most
+        if span.most is None:
+            return least
+        # Django leaves a bound out that the column cannot hold, and with it that there is a number at all.
+        most = {f"{column}__lte": span.most} if span.most < largest else {f"{column}__isnull": False}
+        return least & Q(**most)
 
     return condition
 
 
 def code(part: str) -> Q:
     """A Response Code, or a range; of failures alone they are asked by the index that closed days have of these."""
-    asked = within("response_code")(part)
+    asked = within("response_code", MAX_CODE)(part)
     least = None if part == "*" else terms.span(part).least
     return asked if least is None or least < FIRST_FAILURE else asked & Q(success=False)
 
@@ -117,9 +121,9 @@ def interface(part: str) -> Q:
 
 
 def request_id(part: str) -> Q:
-    """The Request-ID, however long the one that was sent."""
+    """The Request-ID, as it was sent or is shown."""
     text = terms.text(part)
-    return Q(request_id__like=text.pattern) if text.has_wildcard else Q(request_id=stored_request_id(text.value))
+    return Q(request_id__like=text.pattern) if text.has_wildcard else sent_as(text.value)
 
 
 def site(part: str) -> Q:
@@ -185,7 +189,7 @@ KEYS: dict[str, tuple[str, Condition, str]] = {
     "type": ("Error Type", one_of("error_type"), "not-found/*"),
     "error": ("Error", found_in("error_type", "error_message"), "type or message"),
     "status": ("Status", choice(success=Q(success=True), failure=Q(success=False)), "success or failure"),
-    "duration": ("Duration", within("duration_ms"), ">2000 (milliseconds)"),
+    "duration": ("Duration", within("duration_ms", MAX_MILLISECONDS), ">2000 (milliseconds)"),
     "site": ("Site", site, "acme-eu"),
 }
 """Key → (its label, what it asks, an example)."""
