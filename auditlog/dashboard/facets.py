@@ -151,13 +151,14 @@ def times_of(request: HttpRequest, question: Question) -> Changes:
 def found(question: Question, times: Changes) -> dict[str, object]:
     """Ask for all parts in one snapshot.
 
-    First what roll-ups know, then in one look at the rows what these tell of the same entries, last what leaves one of
-    the conditions out: that may be of very many entries.
+    First what roll-ups know, then in one look at the rows what these tell of the entries that meet all conditions, last
+    what may be of very many entries, which leaves a condition out or has none: the server counts that in parallel.
     """
     groupings = {key: answers.BY_KEY[key] for key in FACETS if key != "site" or len(question.sites) > 1}
     groupings |= {"durations": answers.BY_DURATION, "errors": answers.BY_ERROR}
     known = {name: by for name, by in groupings.items() if answers.is_known(question, by)}
-    read = {name: by for name, by in groupings.items() if name not in known and answers.is_of_all(question, by)}
+    others = {name: by for name, by in groupings.items() if name not in known}
+    read = {name: by for name, by in others.items() if question.columns_asked() and answers.is_of_all(question, by)}
 
     def each(groupings: Mapping[str, Grouping]) -> dict[str, Counts | None]:
         return {name: in_time_left(lambda by=by: answers.counted(question, by)) for name, by in groupings.items()}  # type: ignore[misc]
@@ -167,7 +168,7 @@ def found(question: Question, times: Changes) -> dict[str, object]:
         errors = counts["errors"]
         top = None if errors is None else in_time_left(lambda: answers.top_errors(question, counts=errors))
         slowest = in_time_left(lambda: answers.slowest(question, SLOWEST))
-        counts |= each({name: by for name, by in groupings.items() if name not in counts})
+        counts |= each({name: by for name, by in others.items() if name not in read})
     facets = {key: facet_of(key, counts[key]) for key in FACETS if key in counts}
     durations = counts["durations"]
     return {

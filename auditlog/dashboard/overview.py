@@ -189,17 +189,13 @@ def found(question: Question) -> dict[str, object]:
 def more(question: Question) -> dict[str, object]:
     """Ask for what only the rows know."""
     impersonated = in_time(PART_MS, lambda: overview.impersonations(question))
-    read = {key: answers.BY_KEY[key] for key in WHO} | {"slow": overview.BY_API_NAME_AND_DURATION}
-    counts = facets.at_once(question, read)
-    by_name = counts["slow"]
-    slow = None if by_name is None else overview.durations_by_api_name(by_name)
+    who = {key: in_time(PART_MS, lambda key=key: answers.facet(question, key)) for key in WHO}  # type: ignore[misc]
+    slow = in_time(PART_MS, lambda: overview.durations_by_api_name(question))
     return {
         "sessions": None if impersonated is None else [session(question, each) for each in impersonated[:MOST]],
         "sessions_more": len(impersonated or []) - MOST,
         "impersonated": question.query({"is": "impersonated"}, resolved=True),
-        "who": [
-            facets.shown(question, key, facets.facet_of(key, counts[key]), question.time.as_parameters()) for key in WHO
-        ],
+        "who": [facets.shown(question, key, facet, question.time.as_parameters()) for key, facet in who.items()],
         "slow": None if slow is None else [slow_name(question, *each) for each in slow[:MOST]],
         "slow_more": len(slow or []) - MOST,
     }

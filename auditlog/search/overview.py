@@ -15,7 +15,7 @@ from django.db.models import Count, Max, Min
 
 from auditlog.models import ApiRequestLog
 from auditlog.models.log import OWN_ACCOUNT
-from auditlog.search.answers import Counts, Grouping, Percentiles, percentiles_of
+from auditlog.search.answers import Counts, Grouping, Percentiles, counted, percentiles_of
 from auditlog.search.keys import KEYS, alternatives
 from auditlog.search.question import Question, site_retention
 from auditlog.search.slices import slices
@@ -90,19 +90,13 @@ def impersonations(question: Question) -> list[Impersonation]:
     return sorted(marked, key=lambda each: each.last_at, reverse=True)
 
 
-BY_API_NAME_AND_DURATION = Grouping(("api_name", "duration_bucket"))
-
-
-def durations_by_api_name(counts: Counts) -> list[tuple[str, Percentiles]]:
-    """Return how long the requests of each API Name took, the slowest 5 % longest first.
-
-    `counts` are those by `BY_API_NAME_AND_DURATION`.
-    """
+def durations_by_api_name(question: Question) -> list[tuple[str, Percentiles]]:
+    """Return how long the matching requests of each API Name took, the slowest 5 % longest first. Counts rows."""
     by_name: defaultdict[str, Counts] = defaultdict(Counter)
-    for (name, bucket), requests in counts.items():
+    for (name, bucket), requests in counted(question, Grouping(("api_name", "duration_bucket"))).items():
         if name is not None:
             by_name[name][bucket,] += requests
-    found = [(name, durations) for name, each in by_name.items() if (durations := percentiles_of(each))]
+    found = [(name, durations) for name, counts in by_name.items() if (durations := percentiles_of(counts))]
     return sorted(found, key=lambda pair: (-pair[1].p95, pair[0]))
 
 
