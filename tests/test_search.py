@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditlog.models import Site
+from auditlog.models.log import OWN_ACCOUNT
 from auditlog.search import answers, pages
 from auditlog.search.errors import QuestionError
 from auditlog.search.question import Question
@@ -147,6 +148,11 @@ def test_a_key_finds_what_it_says(book, query, names):
     assert found(question) == set(names.split())
     assert answers.total(question).count == len(names.split())
     assert {row.request_id for row in pages.fetch(question).rows} == set(names.split())
+
+
+def test_what_was_done_in_gatebook_itself_can_be_left_out(site):
+    write(site, [entry(request_id="own", user_id=f"{OWN_ACCOUNT}7", username="alice"), entry(request_id="theirs")])
+    assert found(ask(site, "q=-user:gatebook:*")) == {"theirs"}
 
 
 PATHS = {
