@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
@@ -158,6 +160,23 @@ def test_the_end_of_a_part_is_not_stopped_with_it(site):
     with one_snapshot(), connection.execute_wrapper(listen), budget(10_000):
         ApiRequestLog.objects.exists()
     assert limits == ["0"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_a_server_that_goes_at_the_end_of_a_part_is_an_error_of_the_server(gives_up):
+    """So the page is asked again over a new connection, as where the server goes in the midst of a part."""
+
+    def lose() -> None:
+        backend = connection.connection.info.backend_pid
+        with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
+        if gives_up:
+            raise OutOfBudget
+
+    with pytest.raises(OperationalError), one_snapshot(), suppress(OutOfBudget), part():
+        lose()
+    assert not ApiRequestLog.objects.exists()
 
 
 def test_a_budget_is_shared_by_the_parts_within_it(site):

@@ -84,7 +84,15 @@ def part() -> Iterator[None]:
             if deadline is not None:
                 cursor.execute("SET LOCAL statement_timeout = 0")  # a rollback that is stopped breaks the whole page
             transaction.set_rollback(True)
-    except OperationalError as error:
-        if isinstance(error.__cause__, errors.QueryCanceled):
-            raise OutOfBudget from error
-        raise
+    except (OperationalError, OutOfBudget) as error:
+        if not isinstance(error, OutOfBudget) and not isinstance(error.__cause__, errors.QueryCanceled):
+            raise
+        _expect_rolled_back()
+        raise OutOfBudget from error
+    _expect_rolled_back()
+
+
+def _expect_rolled_back() -> None:
+    """Raise OperationalError where the end of a part met no server; Django breaks the transaction and says nothing."""
+    if connection.needs_rollback:
+        raise OperationalError("The connection was lost at the end of a part.")
