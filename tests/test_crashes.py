@@ -123,7 +123,7 @@ def test_a_database_stopped_for_ten_seconds_costs_no_entry_and_nobody_an_error(b
     time.sleep(4)
     answers = clients.stop()
     assert len(answers) > waited_out
-    assert [answer for answer in answers if answer.code >= 500] == []
+    assert [answer for answer in answers if answer.code >= 500] == [], web.log.read_text()[-4_000:]
     answered = {answer.request_id for answer in answers}
     deadline = time.monotonic() + 60
     while missing := answered - book.recorded().keys():
