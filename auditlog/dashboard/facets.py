@@ -24,7 +24,7 @@ from auditlog.dashboard.allowance import in_time_left
 from auditlog.dashboard.durations import exact_words, rough_words
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.text import middle, visible
-from auditlog.dashboard.values import is_plain, means, named, part_of
+from auditlog.dashboard.values import VALUE_LENGTH, is_plain, means, named, part_of
 from auditlog.models import ApiRequestLog
 from auditlog.search import answers
 from auditlog.search.answers import FACETS, Counts, Facet, Grouping, Percentiles, TopError
@@ -41,8 +41,6 @@ BUDGET_MS = 2_500
 IN_SIGHT = 6
 """Values of a facet that are always in sight; the others unfold."""
 SLOWEST = 5
-VALUE_LENGTH = 60
-"""Characters of a value before it is cut in the middle; the whole is in its title."""
 
 Changes = dict[str, str | None]
 """Parameters of an address to set, or to drop."""

@@ -10,7 +10,7 @@ from django.http import QueryDict
 from auditlog.dashboard.allowance import in_time, in_time_left
 from auditlog.dashboard.sentence import Condition
 from auditlog.dashboard.text import middle, visible
-from auditlog.dashboard.values import is_plain, named, part_of
+from auditlog.dashboard.values import VALUE_LENGTH, is_plain, named, occurring
 from auditlog.search import answers, terms
 from auditlog.search.answers import COUNTED, STANDING_IN, Total
 from auditlog.search.language import CONDITION_KEYS
@@ -23,8 +23,6 @@ BUDGET_MS = 1_000
 ALIKE_BUDGET_MS = 300
 """Of it, for the values that were probably meant."""
 MOST_ALIKE = 3
-VALUE_LENGTH = 60
-"""Characters of such a value before it is cut in the middle."""
 AROUND = timedelta(minutes=5)
 """Before and after the newest request, where a link shows it."""
 
@@ -118,15 +116,11 @@ def alike(question: Question, condition: Condition) -> tuple[Alike, ...]:
     if facet is None:
         return ()
     found = []
-    for value, requests in facet.values:
-        known = question.site(value) if key == "site" and value is not None else value
-        if known is None:
-            continue
-        own = known.slug if key == "site" else str(known)
-        spellings = {own.casefold(), named(key, known).casefold()}
+    for value, part, requests in occurring(question, facet):
+        own = value.slug if key == "site" else str(value)
+        spellings = {own.casefold(), named(key, value).casefold()}
         if any(typed in spelling for spelling in spellings):
-            part = part_of(key, known, is_shared=value in facet.shared)
-            name = visible(middle(named(key, known), VALUE_LENGTH))
+            name = visible(middle(named(key, value), VALUE_LENGTH))
             found.append((typed not in spellings, Alike(name, requests, question.query({key: part}))))
     return tuple(each for _, each in sorted(found, key=lambda pair: pair[0])[:MOST_ALIKE])
 

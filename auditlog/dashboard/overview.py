@@ -27,6 +27,7 @@ from auditlog.dashboard.durations import rough_words
 from auditlog.dashboard.reader import ago, at_words
 from auditlog.dashboard.table import entry_address, shortened
 from auditlog.dashboard.time_menu import time_menu
+from auditlog.dashboard.values import VALUE_LENGTH
 from auditlog.models import ApiRequestLog, Site
 from auditlog.search import answers, overview
 from auditlog.search.errors import QuestionError
@@ -330,7 +331,7 @@ def slow_name(question: Question, name: str, durations: answers.Percentiles) -> 
     """Return how long an API Name's requests took, with its addresses."""
     changes = {**facets.only("api", name), "duration": "*"}
     return Slow(
-        name=shortened(name, facets.VALUE_LENGTH),
+        name=shortened(name, VALUE_LENGTH),
         requests=f"{durations.requests:,}",
         address=question.query(changes, resolved=True),
         half=rough_words(durations.p50),

@@ -18,7 +18,7 @@ from auditlog.dashboard.address import cleaned
 from auditlog.dashboard.allowance import in_time, in_time_left
 from auditlog.dashboard.search_box import TIME_MEANINGS
 from auditlog.dashboard.text import middle, visible
-from auditlog.dashboard.values import part_of
+from auditlog.dashboard.values import VALUE_LENGTH, occurring, part_of
 from auditlog.models import Site
 from auditlog.search import answers, terms
 from auditlog.search.caret import Place, place_at
@@ -38,8 +38,6 @@ RECENT = timedelta(hours=1)
 MOST_VALUES = 10
 SHORTEST_NAME = 3
 """Characters of a bare word from which on it may be the beginning of a name."""
-SHOWN_LENGTH = 60
-"""Characters of a value before it is cut in the middle."""
 LINE_BREAK = re.compile("[\r\n]")
 
 WORDS = {
@@ -64,7 +62,7 @@ class Suggestion:
     @property
     def shown(self) -> str:
         """The text as a page may show it: a value without its quotes."""
-        return visible(middle(self.value or self.text, SHOWN_LENGTH))
+        return visible(middle(self.value or self.text, VALUE_LENGTH))
 
 
 @require_safe
@@ -152,11 +150,9 @@ def counted(place: Place, request: HttpRequest, site: Site) -> Iterator[Suggesti
         facet = whole or in_time_left(lambda: answers.facet(recent, place.key, size=None))
     if facet is None:
         return
-    for value, requests in facet.values:
-        known = question.site(value) if place.key == "site" else value
-        part = None if known is None else part_of(place.key, known, is_shared=value in facet.shared)
+    for value, part, requests in occurring(question, facet):
         if part and not LINE_BREAK.search(part):  # which a line of text cannot hold
-            meant = terms.text(part_of(place.key, known)).value
+            meant = terms.text(part_of(place.key, value)).value
             yield Suggestion(as_word(part), f"{requests:,}" if whole else "", meant)
 
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from auditlog.search import terms
-from auditlog.search.answers import STANDING_IN
+from auditlog.search.answers import STANDING_IN, Facet
+from auditlog.search.question import Question
 from auditlog.search.terms import text
 from gatebook.interfaces import label, value_of
+
+VALUE_LENGTH = 60
+"""Characters of a value before it is cut in the middle."""
+
+
+def occurring(question: Question, facet: Facet) -> Iterator[tuple[Any, str, int]]:
+    """Yield each value that entries have, sites as such, the alternative that means it, and how often it occurs."""
+    for value, requests in facet.values:
+        if value is not None:
+            known = question.site(value) if facet.key == "site" else value
+            yield known, part_of(facet.key, known, is_shared=value in facet.shared), requests
 
 
 def means(key: str, part: str, value: Any) -> bool:
