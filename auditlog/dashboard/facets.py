@@ -156,7 +156,8 @@ def found(question: Question, times: Changes) -> dict[str, object]:
     groupings |= {"durations": answers.BY_DURATION, "errors": answers.BY_ERROR}
     known = {name: by for name, by in groupings.items() if answers.is_known(question, by)}
     others = {name: by for name, by in groupings.items() if name not in known}
-    read = {name: by for name, by in others.items() if question.columns_asked() and answers.is_of_all(question, by)}
+    has_conditions = bool(question.columns_asked())
+    read = {name: by for name, by in others.items() if has_conditions and answers.is_of_all(question, by)}
 
     def each(groupings: Mapping[str, Grouping]) -> dict[str, Counts | None]:
         return {name: in_time_left(lambda by=by: answers.counted(question, by)) for name, by in groupings.items()}  # type: ignore[misc]
