@@ -167,10 +167,12 @@ def _labels(whole: TimeRange, zone: tzinfo) -> Iterator[Label]:
             if has_dates and is_new_day:
                 words = f"{local:%a %-d %b}" if local.time() == time() else f"{local:%a} {words}"
         x = _place(moment, whole)
-        anchor, narrow = (
-            "start" if float(x) < edge else "end" if float(x) > 100 - edge else "middle" for edge in (EDGE, NARROW_EDGE)
-        )
-        yield Label(x, words, anchor, narrow, is_date=has_dates and is_new_day)
+        yield Label(x, words, _anchor(x, EDGE), _anchor(x, NARROW_EDGE), is_date=has_dates and is_new_day)
+
+
+def _anchor(x: str, edge: int) -> str:
+    """Return the SVG attribute that keeps a label within the chart."""
+    return "start" if float(x) < edge else "end" if float(x) > 100 - edge else "middle"
 
 
 def label_step(length: timedelta) -> timedelta:
