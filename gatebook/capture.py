@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 
 from gatebook import errors, identity
 from gatebook.conf import conf
-from gatebook.entry import MAX_CODE, MAX_MILLISECONDS, Entry
+from gatebook.entry import FIRST_FAILURE, MAX_CODE, MAX_MILLISECONDS, Entry
 from gatebook.identity import text_of_id
 from gatebook.ids import new_id
 
@@ -211,7 +211,7 @@ class Capture:
     def _error(self, response: HttpResponseBase | None) -> tuple[str | None, str | None]:
         """Take the view's word first; what it leaves open says the exception, or the body of a failed answer."""
         told = errors.UNKNOWN
-        has_failed = response is None or response.status_code >= 400
+        has_failed = response is None or response.status_code >= FIRST_FAILURE
         if has_failed and (self.error_type is None or self.error_message is None):
             if self._exception is not None:
                 told = errors.error_of_exception(self._exception)

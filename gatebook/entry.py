@@ -48,6 +48,8 @@ _REQUEST_ID_KEPT = 160  # the rest of a long Request-ID becomes a hash, so that 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 MAX_CODE = 999
+FIRST_FAILURE = 400
+"""The Response Code from which on a request is a failure."""
 MAX_MILLISECONDS = 2**31 - 1
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=MAX_CODE)]
@@ -122,7 +124,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     def success(self) -> bool:
         """Status: a code below 400, or without a code neither an error type nor a message."""
         if self.response_code is not None:
-            return self.response_code < 400
+            return self.response_code < FIRST_FAILURE
         return self.error_type is None and self.error_message is None
 
 

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from auditlog.models import lookups  # noqa: F401  (registers them)
+from gatebook.entry import FIRST_FAILURE
 
 OWN_ACCOUNT = "gatebook:"
 """Begins the ids of Gatebook's own accounts, so that they never meet the ids of a site's users."""
@@ -38,7 +39,7 @@ class ApiRequestLog(models.Model):
     error_message = models.TextField("Error Message", null=True)
     success = models.GeneratedField(
         verbose_name="Status",
-        expression=Coalesce(Q(response_code__lt=400), Q(error_type__isnull=True, error_message__isnull=True)),
+        expression=Coalesce(Q(response_code__lt=FIRST_FAILURE), Q(error_type__isnull=True, error_message__isnull=True)),
         output_field=models.BooleanField(),
         db_persist=True,
     )

@@ -14,14 +14,11 @@ from django.db.models import Q
 from auditlog.models import Site
 from auditlog.search import terms
 from auditlog.search.request_ids import sent_as
-from gatebook.entry import MAX_CODE, MAX_MILLISECONDS
+from gatebook.entry import FIRST_FAILURE, MAX_CODE, MAX_MILLISECONDS
 from gatebook.interfaces import value_of
 
 MOST_VALUES = 500
 """Values of one key, and of a whole text: as many as anyone writes, and the server plans at once."""
-
-FIRST_FAILURE = 400
-"""The Response Code from which on a request is a failure."""
 
 Condition = Callable[[str], Q]
 """Turns one alternative of a value into a condition. Raises ValueError with a sentence."""
