@@ -15,7 +15,7 @@ from django.http import QueryDict
 from auditlog.models import ApiRequestLog, Site
 from auditlog.models.rollups import HOUR
 from auditlog.search import answers, buckets, sources
-from auditlog.search.answers import FACETS, ROW_FACETS
+from auditlog.search.answers import FACETS
 from auditlog.search.question import Question
 from auditlog.search.timerange import TimeRange
 from auditlog.store import rollups
@@ -57,6 +57,8 @@ def book(site: Site) -> Site:
     return site
 
 
+ROW_FACETS = ("user", "impersonator", "ip", "key", "host")
+"""Facets that are counted from the rows."""
 QUESTIONS = (
     "last=7d",
     "last=24h",

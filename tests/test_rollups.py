@@ -28,6 +28,7 @@ from auditlog.store.alone import alone
 from auditlog.store.writer import write
 from gatebook.entry import Entry
 from tests.book import ago, entry, in_another_connection, make_entry
+from tests.test_answers import ROW_FACETS
 
 NOW = datetime.now(UTC)
 COLUMNS = ("site_id", "interface", "response_code", "request_method", "api_name", "error_type")
@@ -41,9 +42,7 @@ def expected(question: Question) -> dict[str, Counter[object]]:
 
 def told(question: Question) -> dict[str, Counter[object]]:
     """The same from the answers, each of which has to come to the same total."""
-    facets = {
-        answers.FACETS[key]: answers.facet(question, key) for key in answers.FACETS if key not in answers.ROW_FACETS
-    }
+    facets = {answers.FACETS[key]: answers.facet(question, key) for key in answers.FACETS if key not in ROW_FACETS}
     counts = {column: Counter(dict(facet.values)) for column, facet in facets.items()}
     total, volume = answers.total(question), answers.volume(question)
     assert total == volume.total

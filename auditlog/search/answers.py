@@ -163,9 +163,7 @@ FACETS = {
     "key": "api_key_id",
     "host": "request_host",
 }
-"""Search key → the column whose values its facet counts. Those up to `type` are in roll-ups."""
-ROW_FACETS = ("user", "impersonator", "ip", "key", "host")
-"""Facets that are counted from the rows: too many values for a roll-up."""
+"""Search key → the column whose values its facet counts. Up to `type` they are in roll-ups, the others are too many."""
 
 COUNTED = FACETS | {"agent": "user_agent"}
 """Those and another key whose values can be counted."""
